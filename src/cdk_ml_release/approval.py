@@ -1,0 +1,56 @@
+"""Approval: a person looks at the numbers before the release goes on."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as actions
+from aws_cdk import aws_sns as sns
+
+from .stage import StageInput, check_stage_name
+
+
+class Approval:
+    """A stage that waits for a person, who sees the metrics and the change against the model in service."""
+
+    def __init__(self, stage_name: str, *, notify: sns.ITopic | None = None) -> None:
+        """Describe the approval.
+
+        Args:
+            stage_name: The stage's name in the pipeline, such as ``Promote``.
+            notify: Where the question is sent too. Default: it stands in the console only.
+
+        Raises:
+            ValueError: if the name cannot be a stage's.
+        """
+        self.rolls_back = False
+        check_stage_name("stage_name", stage_name)
+        self.stage_name = stage_name
+        self._topic = notify
+
+    def actions(self, given: StageInput) -> list[codepipeline.IAction]:
+        """The stage's actions.
+
+        Args:
+            given: What earlier stages hand on; its ``build`` is whose metrics are shown.
+
+        Raises:
+            ValueError: if no build came before: there is nothing to approve.
+        """
+        if given.build is None:
+            raise ValueError(
+                f"the approval '{self.stage_name}' must come after an MlBuildStage, got none before it; "
+                "move it behind the build whose model it approves"
+            )
+        bucket = given.build.repo.bucket.bucket_name
+        return [
+            actions.ManualApprovalAction(
+                action_name="Approve",
+                additional_information=given.build.variable("SUMMARY"),
+                external_entity_link=(
+                    f"https://{Aws.REGION}.console.aws.amazon.com/s3/object/{bucket}"
+                    "?prefix=runs/#{codepipeline.PipelineExecutionId}/evaluation/evaluation.json"
+                ),
+                notification_topic=self._topic,
+            )
+        ]

@@ -1,0 +1,155 @@
+"""MlPipeline: the stages of a release, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jsii
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_s3 as s3
+from constructs import Construct, IValidation
+
+from .artifact_repo import MlArtifactRepo
+from .build_stage import MlBuildStage
+from .source import Source
+from .stage import ReleaseStage, StageInput
+
+# Source: CodePipeline's quotas. Neither CDK nor CloudFormation looks before the deployment does.
+_LONGEST_CONFIGURATION_VALUE = 1000
+
+
+class MlPipeline(Construct):
+    """A pipeline that releases a model whenever its code or its data changes.
+
+    Attributes:
+        pipeline: The CodePipeline itself, type V2, executions queued: for whatever these arguments do not cover.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        source: Source,
+        stages: Sequence[ReleaseStage] = (),
+        pipeline_name: str | None = None,
+        starts_on_data: bool = True,
+    ) -> None:
+        """Define the pipeline.
+
+        Args:
+            scope: The construct that this pipeline belongs to.
+            construct_id: Unique among the children of ``scope``.
+            source: Where the model's code comes from.
+            stages: The stages behind the source, in order.
+            pipeline_name: The pipeline's name. Default: CloudFormation makes one.
+            starts_on_data: Whether a new object under the repo's data prefix starts a release too.
+
+        Raises:
+            ValueError: if two stages have one name, or a stage comes too early.
+        """
+        super().__init__(scope, construct_id)
+        artifacts = s3.Bucket(
+            self,
+            "Artifacts",
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self.pipeline = codepipeline.Pipeline(
+            self,
+            "Resource",
+            pipeline_name=pipeline_name,
+            pipeline_type=codepipeline.PipelineType.V2,
+            execution_mode=codepipeline.ExecutionMode.QUEUED,
+            artifact_bucket=artifacts,
+            cross_account_keys=False,
+            restart_execution_on_update=False,
+            use_pipeline_role_for_actions=True,
+        )
+        code = codepipeline.Artifact("Source")
+        self.pipeline.add_stage(stage_name="Source", actions=[source.action(self, code)])
+        self._given = StageInput(source=code, commit=source.commit)
+        self._stage_names = ["Source"]
+        self._starts_on_data = starts_on_data
+        self.node.add_validation(_WorkingStages(self._stage_names, self.pipeline))
+        for stage in stages:
+            self.add_stage(stage)
+
+    def add_stage(self, stage: ReleaseStage) -> None:
+        """Put a stage behind the others.
+
+        Raises:
+            ValueError: if its name is taken, or it needs a stage that has not come yet.
+        """
+        name = stage.stage_name
+        if name in self._stage_names:
+            raise ValueError(f"'stages' must have names of their own, got '{name}' twice; rename one of them")
+        actions = list(stage.actions(self._given))
+        failure = (
+            codepipeline.FailureConditions(result=codepipeline.Result.ROLLBACK) if stage.rolls_back else None
+        )
+        self.pipeline.add_stage(stage_name=name, actions=actions, on_failure=failure)
+        self._stage_names.append(name)
+        if isinstance(stage, MlBuildStage):
+            self._given = StageInput(source=self._given.source, commit=self._given.commit, build=stage)
+            if self._starts_on_data:
+                self._start_on_data(stage.repo, name)
+
+    def _start_on_data(self, repo: MlArtifactRepo, stage_name: str) -> None:
+        events.Rule(
+            self,
+            f"{stage_name}Data",
+            description=f"New data for {repo.model_name} starts a release",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [repo.data_bucket.bucket_name]},
+                    "object": {"key": [{"prefix": repo.data_prefix}]},
+                },
+            ),
+            targets=[targets.CodePipeline(self.pipeline)],
+        )
+
+
+@jsii.implements(IValidation)
+class _WorkingStages:
+    """Says at synth what CodePipeline would say at deployment."""
+
+    def __init__(self, stage_names: Sequence[str], pipeline: codepipeline.Pipeline) -> None:
+        self._stage_names = stage_names
+        self._pipeline = pipeline
+
+    def validate(self) -> list[str]:
+        if len(self._stage_names) < 2:
+            return ["the pipeline has no stages behind its source: pass 'stages' or call add_stage()"]
+        stages = Stack.of(self._pipeline).resolve(self._pipeline.node.default_child.stages)  # type: ignore[union-attr]
+        return [problem for stage in stages for action in stage["actions"] for problem in _too_long(stage, action)]
+
+
+def _too_long(stage: dict[str, Any], action: dict[str, Any]) -> list[str]:
+    sizes = {key: _literal_length(value) for key, value in (action.get("configuration") or {}).items()}
+    return [
+        f"'{key}' of action '{action['name']}' in stage '{stage['name']}' must be at most "
+        f"{_LONGEST_CONFIGURATION_VALUE} characters, got {size}: CodePipeline refuses it; set what does not change "
+        "from run to run on the CodeBuild project"
+        for key, size in sizes.items()
+        if size > _LONGEST_CONFIGURATION_VALUE
+    ]
+
+
+def _literal_length(value: Any) -> int:
+    """Characters of a resolved value; what only the deployment knows counts for none."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict) and "Fn::Join" in value:
+        return sum(_literal_length(part) for part in value["Fn::Join"][1])
+    return 0

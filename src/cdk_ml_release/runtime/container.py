@@ -1,0 +1,69 @@
+"""Build the model's container once per execution and push it; everything after uses its digest."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from . import program
+from .contract import StageFailed
+
+
+def container(env: Mapping[str, str]) -> dict[str, str]:
+    """Build and push the image of this execution, unless an earlier try has done it."""
+    repository_uri, tag = env["ML_REPOSITORY_URI"], env["ML_EXECUTION_ID"]
+    folder = Path(env["ML_CONTAINER_FOLDER"])
+    if not (folder / "Dockerfile").is_file():
+        raise StageFailed(
+            f"no Dockerfile in the folder '{folder}' of the source: add one, or name its folder in "
+            "MlBuildStage(container_folder=...)"
+        )
+    ecr = boto3.client("ecr")
+    repository = repository_uri.partition("/")[2]
+    digest = _pushed(ecr, repository, tag)
+    if digest is None:
+        _login(ecr, repository_uri)
+        image = f"{repository_uri}:{tag}"
+        # Without attestations the push is a plain image manifest, the kind that SageMaker pulls.
+        _docker("build", "--platform", "linux/amd64", "--provenance=false", "--tag", image, str(folder))
+        _docker("push", image)
+        digest = _pushed(ecr, repository, tag)
+        if digest is None:
+            raise StageFailed(f"the image {image} was pushed, but the registry does not have it: retry the stage")
+    print(f"image {repository_uri}@{digest}")
+    return {"IMAGE_URI": f"{repository_uri}@{digest}"}
+
+
+def _pushed(ecr: Any, repository: str, tag: str) -> str | None:
+    try:
+        images = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ImageNotFoundException":
+            return None
+        raise
+    digest: str = images[0]["imageDigest"]
+    return digest
+
+
+def _login(ecr: Any, repository_uri: str) -> None:
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    registry = repository_uri.partition("/")[0]
+    _docker("login", "--username", user, "--password-stdin", registry, stdin=password)
+
+
+def _docker(*arguments: str, stdin: str | None = None) -> None:
+    command = ["docker", *arguments]
+    if subprocess.run(command, input=stdin, text=True, check=False).returncode != 0:
+        raise StageFailed(f"'docker {arguments[0]}' failed, its output above says why: mend the Dockerfile or the source")
+
+
+if __name__ == "__main__":
+    sys.exit(program.run(container))

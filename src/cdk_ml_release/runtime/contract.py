@@ -1,0 +1,217 @@
+"""What both sides of the wire share: the constructs write it at synth, the programs read it in CodeBuild."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+MODEL_NAME_PATTERN = r"[a-z0-9](-?[a-z0-9]){0,31}"
+"""At most 32 characters, so that ``<model>-preprocess-<run>-<attempt>`` stays within SageMaker's 63."""
+
+RUN_LABEL_LENGTH = 12
+
+Task = Literal["preprocess", "train", "evaluate"]
+
+
+class StageFailed(Exception):
+    """The release cannot go on: one line that a person can act on. Anything else is a bug."""
+
+
+def run_label(execution_id: str) -> str:
+    """Shorten a pipeline execution id to the 12 characters that names can afford.
+
+    Args:
+        execution_id: A UUID, as CodePipeline gives it.
+
+    Returns:
+        Its first 12 hexadecimal digits. A collision is found when the name is used, and refused.
+    """
+    return execution_id.replace("-", "")[:RUN_LABEL_LENGTH]
+
+
+def job_name(model_name: str, task: Task, execution_id: str, attempt: int = 1) -> str:
+    """Name a job: the same run and attempt always give the same name, of at most 63 characters."""
+    suffix = "" if attempt == 1 else f"-{attempt}"
+    return f"{model_name}-{task}-{run_label(execution_id)}{suffix}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """Where one pipeline execution keeps its files: ``s3://<bucket>/runs/<execution id>/``."""
+
+    bucket: str
+    execution_id: str
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix, without a slash at its end."""
+        return f"runs/{self.execution_id}"
+
+    def uri(self, path: str) -> str:
+        """The S3 URI of something in the run, such as ``data/training``."""
+        return f"s3://{self.bucket}/{self.prefix}/{path}"
+
+    @property
+    def manifest_key(self) -> str:
+        """The key of ``release.json``."""
+        return f"{self.prefix}/release.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A limit that a model must keep."""
+
+    metric: str
+    """Path into ``evaluation.json``, dots between its parts."""
+    comparison: Literal["at_most", "at_least"]
+    limit: float
+
+    def allows(self, value: float) -> bool:
+        """Whether ``value`` keeps the limit; a value that is not a number never does."""
+        return value <= self.limit if self.comparison == "at_most" else value >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.comparison.replace('_', ' ')} {self.limit:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """What the build programs know from synth: the environment of their CodeBuild project."""
+
+    model_name: str
+    bucket: str
+    data_uri: str
+    """The raw data: every object under this S3 prefix."""
+    package_group: str
+    gates: tuple[Gate, ...]
+    values: Mapping[str, str]
+    """What the placeholders of the request documents stand for, as far as the deployed stack knows it."""
+
+    def to_environment(self) -> dict[str, str]:
+        """The settings as environment variables."""
+        return {
+            "ML_MODEL_NAME": self.model_name,
+            "ML_BUCKET": self.bucket,
+            "ML_DATA_URI": self.data_uri,
+            "ML_PACKAGE_GROUP": self.package_group,
+            "ML_GATES": json.dumps([asdict(gate) for gate in self.gates]),
+            "ML_VALUES": json.dumps(dict(self.values)),
+        }
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> BuildSettings:
+        """Read back what :meth:`to_environment` wrote."""
+        return cls(
+            model_name=env["ML_MODEL_NAME"],
+            bucket=env["ML_BUCKET"],
+            data_uri=env["ML_DATA_URI"],
+            package_group=env["ML_PACKAGE_GROUP"],
+            gates=tuple(Gate(**gate) for gate in json.loads(env["ML_GATES"])),
+            values=json.loads(env["ML_VALUES"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRun:
+    """What only a run knows: the environment that a pipeline action adds, and hands from step to step."""
+
+    execution_id: str
+    image_uri: str
+    """The container image by digest: ``<registry>/<repository>@sha256:...``."""
+    commit: str
+    data_version: str = ""
+    model_data: str = ""
+
+    def to_environment(self) -> dict[str, str]:
+        """The run as environment variables; what is not known yet is left out, for none may be empty."""
+        known = {
+            "ML_EXECUTION_ID": self.execution_id,
+            "ML_IMAGE_URI": self.image_uri,
+            "ML_COMMIT": self.commit,
+            "ML_DATA_VERSION": self.data_version,
+            "ML_MODEL_DATA": self.model_data,
+        }
+        return {name: value for name, value in known.items() if value}
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> BuildRun:
+        """Read back what :meth:`to_environment` wrote."""
+        return cls(
+            execution_id=env["ML_EXECUTION_ID"],
+            image_uri=env["ML_IMAGE_URI"],
+            commit=env["ML_COMMIT"],
+            data_version=env.get("ML_DATA_VERSION", ""),
+            model_data=env.get("ML_MODEL_DATA", ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSettings:
+    """What the deploy programs know from synth: the environment of their CodeBuild project."""
+
+    endpoint_name: str
+    stack_name: str
+    bucket: str
+    model_role: str
+    capture_uri: str
+    kms_key: str
+    """The customer managed key's ARN, empty if there is none."""
+
+    def to_environment(self) -> dict[str, str]:
+        """The settings as environment variables."""
+        return {f"ML_{name.upper()}": value for name, value in asdict(self).items() if value}
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> ReleaseSettings:
+        """Read back what :meth:`to_environment` wrote."""
+        return cls(**{name: env.get(f"ML_{name.upper()}", "") for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The release manifest, ``release.json``: all that later steps may know of the model they release."""
+
+    execution_id: str
+    model_name: str
+    model_package_arn: str
+    image_uri: str
+    model_data: str
+    commit: str
+    data_version: str
+    evaluation_uri: str
+    predictions_uri: str
+    metrics: dict[str, float]
+    """The gated and the reported metrics, by their path in ``evaluation.json``."""
+
+    def to_json(self) -> str:
+        """The manifest as it is stored."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """Read a stored manifest."""
+        return cls(**json.loads(text))
+
+
+def endpoint_record_key(endpoint_name: str) -> str:
+    """The key of the manifest that an endpoint serves, written when its release was verified."""
+    return f"in-service/{endpoint_name}.json"
+
+
+def fill(document: Any, values: Mapping[str, str]) -> Any:
+    """Replace every ``${Name}`` in the strings of a request document.
+
+    Args:
+        document: A JSON value, as rendered at synth.
+        values: What each name stands for; any other ``${...}`` is the user's own and stays.
+    """
+    if isinstance(document, str):
+        return re.sub(r"\$\{(\w+)\}", lambda name: values.get(name[1], name[0]), document)
+    if isinstance(document, list):
+        return [fill(item, values) for item in document]
+    if isinstance(document, dict):
+        return {key: fill(value, values) for key, value in document.items()}
+    return document

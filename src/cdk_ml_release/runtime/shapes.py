@@ -1,0 +1,93 @@
+"""Check a request document against SageMaker's own shapes: what botocore leaves unchecked, found before it is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_TYPES = {
+    "structure": dict,
+    "map": dict,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (str, int, float),
+}
+
+# AWS adds instance types every month: a name that this copy does not list may be a new one.
+_OPEN_SETS = re.compile(r"InstanceType$")
+
+
+@cache
+def _shapes() -> dict[str, Any]:
+    shapes: dict[str, Any] = json.loads(Path(__file__).with_name("shapes.json").read_text(encoding="utf-8"))
+    return shapes
+
+
+def problems(operation: str, request: Mapping[str, Any]) -> list[str]:
+    """List what SageMaker would refuse in a request.
+
+    Args:
+        operation: ``CreateProcessingJob`` or ``CreateTrainingJob``.
+        request: The whole request, every placeholder filled in.
+
+    Returns:
+        One line for each problem: where, which rule, which value. Empty if the request is well formed.
+        Source of the rules: botocore's service model, including the lengths and patterns that botocore ignores.
+    """
+    return list(_check(_shapes()[f"{operation}Request"], f"{operation}Request", request, ""))
+
+
+def _check(shape: Mapping[str, Any], name: str, value: Any, path: str) -> Iterator[str]:
+    expected: Any = _TYPES[shape["type"]]
+    if not isinstance(value, expected) or (shape["type"] == "integer" and isinstance(value, bool)):
+        yield f"{path} must be a {shape['type']}, got {value!r}"
+        return
+    yield from _limits(shape, name, value, path)
+    if shape["type"] == "structure":
+        yield from _structure(shape, value, path)
+    elif shape["type"] == "list":
+        for index, item in enumerate(value):
+            yield from _check(_shapes()[shape["member"]], shape["member"], item, f"{path}[{index}]")
+    elif shape["type"] == "map":
+        for key, item in value.items():
+            yield from _check(_shapes()[shape["key"]], shape["key"], key, f"{path} key")
+            yield from _check(_shapes()[shape["value"]], shape["value"], item, f"{path}.{key}")
+
+
+def _structure(shape: Mapping[str, Any], value: Mapping[str, Any], path: str) -> Iterator[str]:
+    members = shape.get("members", {})
+    for missing in (member for member in shape.get("required", ()) if member not in value):
+        yield f"{path}.{missing}".lstrip(".") + " is required"
+    for member, item in value.items():
+        where = f"{path}.{member}".lstrip(".")
+        if member in members:
+            yield from _check(_shapes()[members[member]], members[member], item, where)
+        else:
+            yield f"{where} is not known to SageMaker"
+
+
+def _limits(shape: Mapping[str, Any], name: str, value: Any, path: str) -> Iterator[str]:
+    size = len(value) if isinstance(value, str | list | dict) else value
+    unit = {"string": " characters", "list": " items", "map": " entries"}.get(shape["type"], "")
+    low, high = shape.get("min"), shape.get("max")
+    if low is not None and size < low:
+        yield f"{path} must be at least {low}{unit}, got {size}"
+    if high is not None and size > high:
+        yield f"{path} must be at most {high}{unit}, got {size}"
+    if shape["type"] != "string":
+        return
+    if "enum" in shape and not _OPEN_SETS.search(name) and value not in shape["enum"]:
+        yield f"{path} must be one of {', '.join(shape['enum'])}, got {value!r}"
+    # Patterns with Java's \p classes cannot be read by Python's re; they only stand on tags.
+    pattern = shape.get("pattern", "")
+    if pattern and "\\p" not in pattern and not re.fullmatch(pattern, value, re.DOTALL):
+        yield f"{path} must match {pattern}, got {value!r}"

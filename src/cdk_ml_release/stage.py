@@ -1,0 +1,53 @@
+"""What a stage of a release is, for the pipeline and for stages of a team's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aws_cdk import Token
+from aws_cdk import aws_codepipeline as codepipeline
+
+if TYPE_CHECKING:
+    from .build_stage import MlBuildStage
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageInput:
+    """What a stage is given by the stages before it.
+
+    Attributes:
+        source: The artifact that holds the model's code.
+        commit: The pipeline variable that names its revision.
+        build: The build whose model is being released, once there is one.
+    """
+
+    source: codepipeline.Artifact
+    commit: str
+    build: MlBuildStage | None = None
+
+
+class ReleaseStage(Protocol):
+    """Anything with a name and actions can be a stage: no base class is needed."""
+
+    @property
+    def stage_name(self) -> str:
+        """The stage's name in the pipeline."""
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether CodePipeline goes back to the last successful execution of the stage when it fails."""
+
+    def actions(self, given: StageInput) -> Sequence[codepipeline.IAction]:
+        """The stage's actions, given what earlier stages hand on."""
+
+
+def check_stage_name(argument: str, name: str) -> None:
+    """Refuse what CodePipeline would not take as a stage's name."""
+    if Token.is_unresolved(name) or not re.fullmatch(r"[A-Za-z0-9.@_-]{1,100}", name):
+        raise ValueError(
+            f"'{argument}' must be 1 to 100 letters, digits and '.@_-' known at synthesis, got {name!r}; "
+            "use a short name such as 'Promote'"
+        )
