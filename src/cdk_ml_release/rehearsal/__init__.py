@@ -1,0 +1,1 @@
+"""Rehearse a declared pipeline on this machine: real jobs, real endpoints, no AWS account and no Docker."""

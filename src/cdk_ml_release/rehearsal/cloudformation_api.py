@@ -1,0 +1,65 @@
+"""CloudFormation's API, as far as the runtime asks: which stacks there are, and delete one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from .calls import Call
+from .gateway import ApiError, Service
+from .stacks import Stack, StackFailed, Stacks
+
+
+def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str, str], Service]:
+    """The operations that the rehearsal answers.
+
+    Args:
+        stacks: The rehearsed stacks.
+        deployed_with: Stack name to whoever created it: CloudFormation deletes with the same rights.
+    """
+    def describe(call: Call) -> Mapping[str, Any]:
+        name = _name(call)
+        stack = stacks.get(name)
+        if stack is None or stack.status == "DELETE_COMPLETE":
+            raise ApiError("ValidationError", f"Stack with id {name} does not exist")
+        return _answer("DescribeStacks", f"<Stacks><member>{_described(stack)}</member></Stacks>")
+
+    def delete(call: Call) -> Mapping[str, Any]:
+        # Done before the answer, where CloudFormation only begins: nothing here takes long.
+        name = _name(call)
+        try:
+            stacks.delete(name, caller=deployed_with.get(name))
+        except StackFailed as failure:
+            raise ApiError("ValidationError", str(failure)) from None
+        return _answer("DeleteStack", "")
+
+    return {("cloudformation", "DescribeStacks"): describe, ("cloudformation", "DeleteStack"): delete}
+
+
+def _name(call: Call) -> str:
+    name: str = call.parameters.get("StackName", "")
+    if not name:
+        raise ApiError("ValidationError", "the rehearsal describes one stack at a time: give its StackName")
+    return name.split("/")[1] if name.startswith("arn:") else name
+
+
+def _described(stack: Stack) -> str:
+    outputs = "".join(
+        f"<member><OutputKey>{escape(key)}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
+        for key, value in stack.outputs.items()
+    )
+    created = stack.events[0].time.isoformat()
+    return (
+        f"<StackName>{escape(stack.name)}</StackName><StackId>{escape(stack.id)}</StackId>"
+        f"<StackStatus>{stack.status}</StackStatus><CreationTime>{created}</CreationTime>"
+        f"<StackStatusReason>{escape(stack.status_reason)}</StackStatusReason><Outputs>{outputs}</Outputs>"
+    )
+
+
+def _answer(operation: str, result: str) -> dict[str, Any]:
+    body = (
+        f'<{operation}Response xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">'
+        f"<{operation}Result>{result}</{operation}Result></{operation}Response>"
+    )
+    return {"_status": 200, "_type": "text/xml", "_body": body.encode(), "_headers": {}}

@@ -1,0 +1,141 @@
+"""``ml-release rehearse``: from the command line to a rehearsal and its report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.markup import escape
+
+from .assembly import Assembly, AssemblyError, synthesize
+from .dockerfile import DockerfileError
+from .events import PatternError
+from .gateway import ApiError
+from .plan import PlanError
+from .policy import PolicyError
+from .progress import Screen
+from .rehearsal import Rehearsal, RehearsalError
+from .report import report, write_report
+from .settings import Settings, SettingsError, read_settings
+from .stacks import StackFailed
+from .template import TemplateRefused
+
+_USERS_FAULT = (
+    *(ApiError, AssemblyError, DockerfileError, PatternError, PlanError, PolicyError, RehearsalError),
+    *(SettingsError, StackFailed, TemplateRefused),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("app", type=Path, help="folder of the CDK app: cdk.json and, if you like, rehearsal.toml")
+    parser.add_argument("--assembly", type=Path, metavar="DIR", help="rehearse this cloud assembly, do not synthesize")
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="KEY=FILE", help="put FILE there before the first execution"
+    )
+    parser.add_argument("--approve", choices=("yes", "no", "ask"), help="how approvals are answered")
+    parser.add_argument("--out", type=Path, default=Path("rehearsal.out"), metavar="DIR", help="where results go")
+    parser.add_argument("--keep", action="store_true", help="leave the endpoints serving until Ctrl-C")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rehearse; 0 only if the pipeline succeeded."""
+    console = Console(soft_wrap=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _rehearse(arguments, console)
+    except _USERS_FAULT as refusal:
+        console.print(f"[bold red]rehearsal failed:[/] {escape(str(refusal))}", highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("[bold]interrupted[/]: every process of the rehearsal is stopped")
+        return 130
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
+    started = time.monotonic()
+    settings = read_settings(arguments.app)
+    if arguments.approve:
+        settings = replace(settings, approve=arguments.approve)
+    data = dict(_data(each) for each in arguments.data)
+    out: Path = arguments.out.resolve()
+    _empty(out)
+    if arguments.assembly is not None:
+        assembly = Assembly(arguments.assembly.resolve())
+    else:
+        with console.status("synthesizing the app"):
+            assembly = synthesize(arguments.app, out / "cdk.out")
+        console.print(f"synthesized {arguments.app} in {time.monotonic() - started:.1f} s", highlight=False)
+    with Screen(console, out / "logs") as screen:
+        rehearsal = Rehearsal(
+            assembly=assembly, settings=settings, out=out, cache=cache_folder(), audience=screen, data=data
+        )
+        with rehearsal.on_stage():
+            return _perform(rehearsal, console, keep=arguments.keep, started=started)
+
+
+def _perform(rehearsal: Rehearsal, console: Console, *, keep: bool, started: float) -> int:
+    try:
+        succeeded = rehearsal.run()
+    finally:
+        rehearsal.seconds = round(time.monotonic() - started, 2)
+        write_report(report(rehearsal), rehearsal.out)
+    where = _shown(rehearsal.out / "report.json")
+    console.print(f"{rehearsal.seconds:.1f} s in all; the report is {where}", highlight=False)
+    if keep and succeeded:
+        _keep_serving(rehearsal, console)
+    return 0 if succeeded else 1
+
+
+def _keep_serving(rehearsal: Rehearsal, console: Console) -> None:
+    for endpoint in rehearsal.endpoints.all:
+        request = next((each for each in rehearsal.settings.requests if each.endpoint == endpoint.name), None)
+        body = request.body if request else "..."
+        content_type = request.content_type if request else "text/csv"
+        console.print(
+            f"{endpoint.name} is serving: curl -s {rehearsal.gateway.open_door()}/endpoints/{endpoint.name}/invocations "
+            f"-H 'Content-Type: {content_type}' -d '{body}'",
+            highlight=False,
+        )
+    console.print("Ctrl-C ends it")
+    while True:
+        time.sleep(1)
+
+
+def cache_folder() -> Path:
+    """What is kept between rehearsals: ``$XDG_CACHE_HOME/cdk-ml-release`` or ``~/.cache/cdk-ml-release``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdk-ml-release"
+
+
+def _data(argument: str) -> tuple[str, Path]:
+    key, _, path = argument.partition("=")
+    if not key or not path or not Path(path).is_file():
+        raise RehearsalError(f"'--data' must be KEY=FILE with a file that exists, got '{argument}'")
+    return key, Path(path).resolve()
+
+
+def _empty(out: Path) -> None:
+    """Make room for this rehearsal; what is there must be an earlier one's."""
+    if out.exists() and any(out.iterdir()):
+        if not (out / ".rehearsal").is_file():
+            raise RehearsalError(f"'--out' must be an empty folder or an earlier rehearsal's, got '{_shown(out)}'")
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".rehearsal").touch()
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+

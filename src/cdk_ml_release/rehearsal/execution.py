@@ -1,0 +1,95 @@
+"""One execution of a pipeline: what was run, with which variables, leaving which artifacts."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .plan import Action, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How an action ended."""
+
+    succeeded: bool
+    message: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ActionRun:
+    """An action that was performed, once or again."""
+
+    name: str
+    provider: str
+    status: str
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass
+class StageRun:
+    """A stage of an execution: ``Succeeded``, ``Failed``, ``Skipped`` or ``RolledBack``."""
+
+    name: str
+    status: str = "InProgress"
+    actions: list[ActionRun] = field(default_factory=list)
+
+    def run_of(self, action: str) -> ActionRun | None:
+        """The last run of an action."""
+        return next((run for run in reversed(self.actions) if run.name == action), None)
+
+
+@dataclass
+class Execution:
+    """An execution and all that it knows."""
+
+    plan: Plan
+    trigger: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: str = "InProgress"
+    stages: list[StageRun] = field(default_factory=list)
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """Artifact name to its key in the pipeline's bucket."""
+    seconds: float = 0.0
+
+    def stage(self, name: str) -> StageRun | None:
+        """The run of a stage, if it was reached."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def resolve(self, value: Any) -> Any:
+        """Fill pipeline variables into a configuration value.
+
+        Raises:
+            UnknownVariable: if no action has set one of them.
+        """
+        if isinstance(value, Mapping):
+            return {key: self.resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"#\{([^}.]+)\.([^}]+)\}", lambda found: self._variable(found[1], found[2]), value)
+
+    def _variable(self, namespace: str, name: str) -> str:
+        if (namespace, name) == ("codepipeline", "PipelineExecutionId"):
+            return self.id
+        values = self.namespaces.get(namespace, {})
+        if namespace == "variables":
+            values = {**self.plan.variables, **values}
+        if name not in values:
+            raise UnknownVariable(f"no action has set the variable #{{{namespace}.{name}}}")
+        return values[name]
+
+    def key_for(self, action: Action, output: str) -> str:
+        """Where an output artifact goes in the pipeline's bucket."""
+        return f"{self.plan.name[:20]}/{output[:10]}/{uuid.uuid4().hex[:7]}-{action.name}"
+
+
+class UnknownVariable(Exception):
+    """A variable that nothing has set, in one line."""

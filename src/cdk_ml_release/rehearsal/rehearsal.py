@@ -1,0 +1,240 @@
+"""The rehearsal: create the stacks of an assembly and run their pipelines as declared."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from . import cloudformation_api, events, registry_api
+from .account import Account
+from .assembly import Assembly
+from .gateway import Gateway
+from .hosting import hosting_handlers
+from .performers import Performers
+from .plan import plan
+from .resources import handlers
+from .sagemaker_endpoints import SageMakerEndpoints
+from .sagemaker_jobs import SageMakerJobs
+from .settings import Event, SampleRequest, Settings
+from .stacks import Stacks
+from .walk import Progress, Walker
+from .workplace import Workplace, now
+
+
+class RehearsalError(Exception):
+    """Why the rehearsal cannot go on, in one line."""
+
+
+class Audience(Progress, Protocol):
+    """Who follows a rehearsal and answers its approvals."""
+
+    def note(self, text: str) -> None:
+        """Something that belongs to no action."""
+
+    def approve(self, name: str, message: str) -> bool:
+        """A person's answer to an approval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A sample request and what the endpoint made of it."""
+
+    endpoint: str
+    input: str
+    output: str
+
+
+@dataclass(kw_only=True)
+class Rehearsal:
+    """One rehearsal of one cloud assembly."""
+
+    assembly: Assembly
+    settings: Settings
+    out: Path
+    cache: Path
+    audience: Audience
+    data: Mapping[str, Path] = field(default_factory=dict)
+    """Key under the data prefix, or S3 URI, to the file that is put there before the first execution."""
+    walkers: dict[str, Walker] = field(default_factory=dict)
+    predictions: list[Prediction] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @contextlib.contextmanager
+    def on_stage(self) -> Iterator[None]:
+        """The rehearsed AWS is there within this context; at its end every process is stopped."""
+        self.gateway = Gateway(self.settings.region)
+        self.place = Workplace(
+            gateway=self.gateway, out=self.out, cache=self.cache, startup_seconds=self.settings.startup_seconds
+        )
+        self.account = Account()
+        self.jobs = SageMakerJobs(self.place)
+        self.endpoints = SageMakerEndpoints(self.place)
+        self._approve: str = self.settings.approve
+        try:
+            self._furnish()
+            yield
+        finally:
+            with contextlib.suppress(ClientError):
+                self.endpoints.close()
+            for container in self.place.containers:
+                container.stop(2.0)
+            self.gateway.close()
+
+    def _furnish(self) -> None:
+        gateway = self.gateway
+        self.stacks = Stacks(
+            handlers(gateway, self.account) | hosting_handlers(gateway),
+            account=gateway.account,
+            region=gateway.region,
+            # The bootstrap version, newer than any that a template asks for.
+            ssm_lookup=lambda name: "30",
+            now=now,
+        )
+        deployers: dict[str, Any] = {}
+        self.performers = Performers(
+            place=self.place,
+            account=self.account,
+            stacks=self.stacks,
+            sources=dict(self.settings.sources),
+            approve=self._answer,
+            deployers=deployers,
+        )
+        gateway.services |= self.jobs.services() | self.endpoints.services() | registry_api.services()
+        gateway.services |= cloudformation_api.services(self.stacks, deployers)
+
+    def run(self) -> bool:
+        """Deploy the assembly, run its pipelines through all that the settings say, send the sample requests.
+
+        Returns:
+            Whether the last execution of every pipeline succeeded.
+        """
+        started = time.monotonic()
+        self._deploy()
+        self._put_data()
+        if not self.walkers:
+            raise RehearsalError("the assembly has no pipeline: there is nothing to rehearse")
+        for walker in self.walkers.values():
+            walker.start("CreatePipeline", self.settings.retry)
+        for event in self.settings.then:
+            self._happen(event)
+        if self.succeeded:
+            for request in self.settings.requests:
+                self.predictions.append(self._ask(request))
+        self.endpoints.flush()
+        self.seconds = round(time.monotonic() - started, 2)
+        return self.succeeded
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last execution of every pipeline succeeded."""
+        return all(walker.executions[-1].status == "Succeeded" for walker in self.walkers.values())
+
+    def _deploy(self) -> None:
+        gateway = self.gateway
+        s3 = gateway.client("s3")
+        made: set[str] = set()
+        for asset in self.assembly.assets(gateway.account, gateway.region):
+            if asset.bucket not in made:
+                _create_bucket(s3, asset.bucket, gateway.region)
+                made.add(asset.bucket)
+            s3.put_object(Bucket=asset.bucket, Key=asset.key, Body=asset.content())
+        for stack in self.assembly.stacks():
+            done = self.stacks.deploy(stack.name, stack.template, parameters=stack.parameters, caller=None)
+            self.audience.note(f"stack {stack.name}: {done.status}, {len(done.resources)} resources")
+        performers = self.performers.all()
+        for name, properties in self.account.pipelines.items():
+            declared = plan(name, properties, list(performers))
+            self.walkers[name] = Walker(plan=declared, performers=performers, progress=self.audience)
+
+    def _put_data(self) -> None:
+        for key, path in self.data.items():
+            bucket, target = self._data_location(key)
+            self.gateway.client("s3").put_object(Bucket=bucket, Key=target, Body=path.read_bytes())
+            self.audience.note(f"data s3://{bucket}/{target}: {path.name}")
+
+    def _data_location(self, key: str) -> tuple[str, str]:
+        uri = key if key.startswith("s3://") else f"{self._data_uri(key)}{key}"
+        bucket, _, target = uri.removeprefix("s3://").partition("/")
+        return bucket, target
+
+    def _data_uri(self, key: str) -> str:
+        found = self._declared("ML_DATA_URI")
+        if len(found) != 1:
+            raise RehearsalError(
+                f"the data '{key}' has no place: the app has {len(found)} data prefixes; name it by its S3 URI"
+            )
+        return found.pop()
+
+    def run_buckets(self) -> set[str]:
+        """The buckets in which builds keep their runs."""
+        return self._declared("ML_BUCKET")
+
+    def _declared(self, variable: str) -> set[str]:
+        """The values of a variable in the environments of all CodeBuild projects."""
+        return {
+            str(each["Value"])
+            for project in self.account.projects.values()
+            for each in project["Environment"].get("EnvironmentVariables", ())
+            if each["Name"] == variable
+        }
+
+    def _happen(self, event: Event) -> None:
+        """Push code and upload data; run what that starts."""
+        if event.approve:
+            self._approve = event.approve
+        started: list[tuple[str, str]] = []
+        for source, folder in event.push.items():
+            self.performers.sources[source] = folder
+            started += [(f"push to {source}", pipeline) for pipeline in self._fed_by(source)]
+        for key, path in event.upload.items():
+            bucket, target = self._data_location(key)
+            content = path.read_bytes()
+            self.gateway.client("s3").put_object(Bucket=bucket, Key=target, Body=content)
+            happened = events.object_created(bucket, target, len(content))
+            if bucket in self.account.event_buckets:
+                rules = events.started_pipelines(self.account.rules, happened)
+                started += [(f"rule {rule}: new object {target}", pipeline) for rule, pipeline in rules]
+        if not started:
+            self.audience.note("the event started no pipeline")
+        for trigger, pipeline in started:
+            self.walkers[pipeline].start(trigger, event.retry)
+
+    def _fed_by(self, source: str) -> list[str]:
+        """The pipelines that a push to a source starts."""
+        found = []
+        for name, walker in self.walkers.items():
+            for action in (action for stage in walker.plan.stages for action in stage.actions):
+                configuration = action.configuration
+                if configuration.get("RepositoryName") == source:
+                    arn = f"arn:aws:codecommit:{self.gateway.region}:{self.gateway.account}:{source}"
+                    pushed = events.code_pushed(source, arn, configuration["BranchName"])
+                    found += [pipeline for _, pipeline in events.started_pipelines(self.account.rules, pushed)]
+                elif source in (configuration.get("FullRepositoryId"), configuration.get("S3ObjectKey")):
+                    found.append(name)
+        return found
+
+    def _answer(self, name: str, message: str) -> bool:
+        return self.audience.approve(name, message) if self._approve == "ask" else self._approve == "yes"
+
+    def _ask(self, request: SampleRequest) -> Prediction:
+        answer = self.gateway.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=request.endpoint, ContentType=request.content_type, Body=request.body.encode()
+        )
+        output = answer["Body"].read().decode(errors="replace").strip()
+        self.audience.note(f"{request.endpoint}: {request.body} → {output}")
+        return Prediction(endpoint=request.endpoint, input=request.body, output=output)
+
+
+def _create_bucket(s3: Any, bucket: str, region: str) -> None:
+    location: dict[str, Any] = {}
+    if region != "us-east-1":
+        location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **location)
+
+

@@ -1,0 +1,100 @@
+"""SageMaker's jobs API: real processes behind real names, statuses and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ..runtime import shapes
+from .calls import Call
+from .gateway import ApiError, Service
+from .job import Job
+from .workplace import Workplace, timestamp
+
+_SERVICE = "sagemaker.amazonaws.com"
+
+
+class SageMakerJobs:
+    """The training and processing jobs of the rehearsed account."""
+
+    def __init__(self, place: Workplace) -> None:
+        """Start with none."""
+        self._place = place
+        self._jobs: dict[tuple[str, str], Job] = {}
+
+    def services(self) -> dict[tuple[str, str], Service]:
+        """What this answers, by service and operation."""
+        found: dict[tuple[str, str], Service] = {}
+        for noun in ("Training", "Processing"):
+            found["sagemaker", f"Create{noun}Job"] = _bound(self._create, noun)
+            found["sagemaker", f"Describe{noun}Job"] = _bound(self._describe, noun)
+            found["sagemaker", f"Stop{noun}Job"] = _bound(self._stop, noun)
+        return found
+
+    @property
+    def all(self) -> list[Job]:
+        """Every job, in the order of their creation."""
+        return list(self._jobs.values())
+
+    def _create(self, noun: str, call: Call) -> Mapping[str, Any]:
+        request = call.parameters
+        found = shapes.problems(f"Create{noun}Job", request)
+        if found:
+            raise ApiError("ValidationException", "; ".join(found))
+        name = request[f"{noun}JobName"]
+        if (noun, name) in self._jobs:
+            raise ApiError("ResourceInUse", f"{noun} job name {name} is taken: job names must be unique in an account")
+        self._place.gateway.assume(request["RoleArn"], _SERVICE)
+        gateway = self._place.gateway
+        arn = f"arn:aws:sagemaker:{gateway.region}:{gateway.account}:{noun.lower()}-job/{name.lower()}"
+        job = Job(noun=noun, request=request, arn=arn, place=self._place)
+        self._jobs[noun, name] = job
+        job.start()
+        return {f"{noun}JobArn": arn}
+
+    def _find(self, noun: str, call: Call) -> Job:
+        name = call.parameters[f"{noun}JobName"]
+        if (noun, name) not in self._jobs:
+            raise ApiError("ValidationException", f"Requested resource not found: {noun.lower()} job {name}")
+        return self._jobs[noun, name]
+
+    def _describe(self, noun: str, call: Call) -> Mapping[str, Any]:
+        job = self._find(noun, call)
+        status = job.status
+        described: dict[str, Any] = {
+            **job.request,
+            f"{noun}JobArn": job.arn,
+            f"{noun}JobStatus": status,
+            "CreationTime": timestamp(job.created),
+            "LastModifiedTime": timestamp(job.ended or job.created),
+        }
+        if job.failure_reason:
+            described["FailureReason"] = job.failure_reason
+        if job.exit_message:
+            described["ExitMessage"] = job.exit_message
+        if job.ended:
+            described[f"{noun}EndTime"] = timestamp(job.ended)
+        if noun == "Training":
+            described["SecondaryStatus"] = _secondary(job, status)
+            described["ModelArtifacts"] = {"S3ModelArtifacts": job.artifacts_uri}
+            described["TrainingTimeInSeconds"] = described["BillableTimeInSeconds"] = max(1, _seconds(job, job.ended))
+        return described
+
+    def _stop(self, noun: str, call: Call) -> Mapping[str, Any]:
+        self._find(noun, call).stopping.set()
+        return {}
+
+
+def _bound(method: Any, noun: str) -> Service:
+    return lambda call: method(noun, call)  # type: ignore[no-any-return]
+
+
+def _secondary(job: Job, status: str) -> str:
+    if status == "Stopped":
+        return "Stopped" if job.stopping.is_set() else "MaxRuntimeExceeded"
+    return {"InProgress": "Training", "Stopping": "Stopping"}.get(status, status)
+
+
+def _seconds(job: Job, ended: datetime | None) -> int:
+    return round(((ended or job.created) - job.created).total_seconds())

@@ -1,0 +1,124 @@
+"""``rehearsal.toml``: what a rehearsal must know that the cloud assembly does not say."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Answer = Literal["yes", "no", "ask"]
+FILE_NAME = "rehearsal.toml"
+_ANSWERS = ("yes", "no", "ask")
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRequest:
+    """A request that is sent once the pipeline has succeeded."""
+
+    endpoint: str
+    body: str
+    content_type: str = "text/csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens after the execution before has ended.
+
+    Attributes:
+        push: Source name to the folder whose content is pushed there.
+        upload: Key under the data bucket to the local file that is uploaded there.
+        approve: How the approvals of what it starts are answered.
+        retry: Stage name to how often a person retries it after a failure.
+    """
+
+    push: Mapping[str, Path] = field(default_factory=dict)
+    upload: Mapping[str, Path] = field(default_factory=dict)
+    approve: Answer | None = None
+    retry: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a rehearsal; a file that is not there gives these defaults.
+
+    Attributes:
+        region: The region that is played.
+        sources: Source name (repository, connection's repository or archive key) to the folder that plays it.
+        approve: How approvals are answered.
+        retry: Stage name to how often a person retries it in the first execution.
+        requests: What is asked of the endpoints in the end.
+        then: What happens after the first execution.
+        startup_seconds: How long a serving container has to get healthy; SageMaker gives it 240.
+    """
+
+    region: str = "us-east-1"
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    approve: Answer = "yes"
+    retry: Mapping[str, int] = field(default_factory=dict)
+    requests: tuple[SampleRequest, ...] = ()
+    then: tuple[Event, ...] = ()
+    startup_seconds: float = 240.0
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read ``rehearsal.toml`` from a folder; paths in it are relative to the folder.
+
+    Raises:
+        SettingsError: naming the setting.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return Settings()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _settings(content, folder)
+    except (tomllib.TOMLDecodeError, SettingsError, TypeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _settings(content: dict[str, Any], folder: Path) -> Settings:
+    content = dict(content)
+    given: dict[str, Any] = {}
+    if "sources" in content:
+        given["sources"] = _paths("sources", content.pop("sources"), folder)
+    given["requests"] = tuple(SampleRequest(**each) for each in content.pop("requests", ()))
+    given["then"] = tuple(_event(each, folder) for each in content.pop("then", ()))
+    _check_keys("", content, {"region", "approve", "retry", "startup_seconds"})
+    _check_answer(content.get("approve", "yes"))
+    return Settings(**given, **content)
+
+
+def _event(content: dict[str, Any], folder: Path) -> Event:
+    _check_keys("then.", content, {"push", "upload", "approve", "retry"})
+    _check_answer(content.get("approve", "yes"))
+    return Event(
+        push=_paths("then.push", content.get("push", {}), folder),
+        upload=_paths("then.upload", content.get("upload", {}), folder),
+        approve=content.get("approve"),
+        retry=content.get("retry", {}),
+    )
+
+
+def _paths(name: str, content: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    paths = {key: (folder / value).resolve() for key, value in content.items()}
+    for key, path in paths.items():
+        if not path.exists():
+            raise SettingsError(f"'{name}.{key}' must be a file or folder that exists, got '{content[key]}'")
+    return paths
+
+
+def _check_keys(prefix: str, content: Mapping[str, Any], known: set[str]) -> None:
+    for key in content:
+        if key not in known:
+            raise SettingsError(f"'{prefix}{key}' is not a setting; the settings are {', '.join(sorted(known))}")
+
+
+def _check_answer(value: Any) -> None:
+    if value not in _ANSWERS:
+        raise SettingsError(f"'approve' must be one of {', '.join(_ANSWERS)}, got {value!r}")

@@ -1,0 +1,62 @@
+"""What every part of a rehearsal shares: the rehearsed AWS, the folders, the time it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .gateway import Gateway
+from .image import Image, find_pushed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """The rehearsed AWS and the folders of one rehearsal."""
+
+    gateway: Gateway
+    out: Path
+    """Where everything that the rehearsal leaves behind goes."""
+    cache: Path
+    """What is kept between rehearsals: the containers' Python environments."""
+    startup_seconds: float
+    """How long a serving container has to answer its first ``/ping``; SageMaker's own limit is 240."""
+    containers: list[Any] = field(default_factory=list)
+    """Every container that was started, for the end to stop what still runs."""
+
+    @property
+    def images(self) -> Path:
+        """The folder that plays the Docker engine's images and the registry's."""
+        return self.out / "images"
+
+    def pull(self, image_uri: str, role_arn: str) -> Image:
+        """The image of a URI, if the role may pull it.
+
+        Raises:
+            ImageMissing: if the registry does not have it.
+        """
+        repository, _, digest = image_uri.partition("/")[2].partition("@")
+        tag = ""
+        if not digest:
+            repository, _, tag = repository.partition(":")
+        wanted = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+        ecr = self.gateway.client("ecr", role_arn)
+        found = ecr.batch_get_image(repositoryName=repository, imageIds=[wanted])["images"]
+        if not found:
+            raise ImageMissing(f"the registry has no image {image_uri}")
+        return find_pushed(self.images, found[0]["imageId"]["imageDigest"])
+
+
+class ImageMissing(Exception):
+    """An image that nobody has pushed."""
+
+
+def now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(time: datetime) -> float:
+    """A time as the JSON protocol writes it."""
+    return time.timestamp()
