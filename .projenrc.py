@@ -47,6 +47,7 @@ project = Project(
         "mypy@~2.4.1",
         "pytest@^9.2",
         "ruff@~0.17.6",
+        "types-PyYAML",
     ],
     uv=True,  # the mode of projen that writes a PEP 621 pyproject.toml; uv itself is not used
     uv_options=UvOptions(
@@ -196,6 +197,8 @@ TOOLS = {
         "untyped_calls_exclude": ["moto"],
         "overrides": [
             {"module": ["boto3.*", "botocore.*"], "ignore_missing_imports": True},
+            # The example's model has an environment of its own, made from its Dockerfile.
+            {"module": ["joblib.*", "numpy.*", "sklearn.*", "uvicorn.*"], "ignore_missing_imports": True},
             {"module": ["moto.*"], "implicit_reexport": True},
         ],
     },

@@ -45,9 +45,7 @@ def test_several_csv_rows_get_one_age_per_line(endpoint, predictions, end):
     status, text = endpoint.ask("\n".join(row["input"] for row in rows) + end)
 
     assert status == 200
-    assert [float(line) for line in text.split("\n")] == pytest.approx(
-        [row["prediction"] for row in rows], rel=1e-12
-    )
+    assert [float(line) for line in text.split("\n")] == pytest.approx([row["prediction"] for row in rows], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,7 @@ def test_every_check_says_where_and_for_whom(sent):
 def test_the_region_is_the_one_signed_for(session, recorder, client):
     recorder.requests.clear()
     with pytest.raises(ClientError):
-        session.client("sagemaker", region_name="cn-north-1", endpoint_url=recorder.url).describe_model(
-            ModelName="m"
-        )
+        session.client("sagemaker", region_name="cn-north-1", endpoint_url=recorder.url).describe_model(ModelName="m")
 
     (check,) = read_call(*recorder.requests[-1], account=ACCOUNT, region=REGION).checks
 
@@ -224,9 +222,7 @@ def test_a_call_to_sagemaker_names_its_resources(sent, method, parameters, check
     assert asked(call) == [(f"sagemaker:{action}", sagemaker(resource)) for action, resource in checks]
 
 
-@pytest.mark.parametrize(
-    "method", ["list_training_jobs", "list_models", "list_model_packages", "list_endpoints"]
-)
+@pytest.mark.parametrize("method", ["list_training_jobs", "list_models", "list_model_packages", "list_endpoints"])
 def test_a_list_of_everything_is_asked_about_everything(sent, method):
     (check,) = sent("sagemaker", method).checks
 
@@ -244,9 +240,7 @@ def test_a_role_deep_in_a_request_is_passed_too(sent):
         "RoleArn": ROLE,
         "MonitoringInputs": [{}],
         "MonitoringOutputConfig": {
-            "MonitoringOutputs": [
-                {"S3Output": {"S3Uri": "s3://bucket/reports", "LocalPath": "/opt/ml/processing"}}
-            ]
+            "MonitoringOutputs": [{"S3Output": {"S3Uri": "s3://bucket/reports", "LocalPath": "/opt/ml/processing"}}]
         },
         "MonitoringResources": {
             "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 20}
@@ -265,9 +259,7 @@ def test_a_role_deep_in_a_request_is_passed_too(sent):
 
 
 def test_an_endpoint_is_invoked_by_name_and_keeps_its_body_to_itself(sent):
-    call = sent(
-        "sagemaker-runtime", "invoke_endpoint", EndpointName="Abalone", Body=b"1,2", TargetModel="m.tar.gz"
-    )
+    call = sent("sagemaker-runtime", "invoke_endpoint", EndpointName="Abalone", Body=b"1,2", TargetModel="m.tar.gz")
 
     assert (call.service, call.operation) == ("sagemaker", "InvokeEndpoint")
     assert call.parameters == {"EndpointName": "Abalone", "TargetModel": "m.tar.gz"}
@@ -412,9 +404,7 @@ def test_an_object_under_a_key_asks_for_the_key_too(sent, method, key, checks):
 
 def test_a_bucket_may_be_in_the_host_name(session, recorder):
     recorder.requests.clear()
-    config = Config(
-        s3={"addressing_style": "virtual"}, proxies={"http": recorder.url}, retries={"max_attempts": 0}
-    )
+    config = Config(s3={"addressing_style": "virtual"}, proxies={"http": recorder.url}, retries={"max_attempts": 0})
     s3 = session.client("s3", endpoint_url=f"http://s3.{REGION}.amazonaws.com", config=config)
     with pytest.raises(ClientError):
         s3.get_object(Bucket="my.bucket", Key="a/b")
@@ -790,9 +780,7 @@ def test_a_metric_tells_its_namespace_whatever_the_protocol(protocol):
 
 
 def test_a_metric_of_boto3_tells_its_namespace(sent):
-    call = sent(
-        "cloudwatch", "put_metric_data", Namespace="Abalone", MetricData=[{"MetricName": "m", "Value": 1.5}]
-    )
+    call = sent("cloudwatch", "put_metric_data", Namespace="Abalone", MetricData=[{"MetricName": "m", "Value": 1.5}])
 
     assert call.checks[0].context["cloudwatch:namespace"] == "Abalone"
     assert call.parameters["MetricData"] == [{"MetricName": "m", "Value": 1.5}]
@@ -854,9 +842,7 @@ def test_what_a_call_asks_is_what_a_policy_answers(sent):
 
     def refused(call):
         decisions = {
-            check.action: decide(
-                policies, action=check.action, resource=check.resource, context=check.context
-            )
+            check.action: decide(policies, action=check.action, resource=check.resource, context=check.context)
             for check in call.checks
         }
         return [action for action, decision in decisions.items() if not decision.allowed]
@@ -879,9 +865,7 @@ def read(method, path="/", query="", *, service="sagemaker", body=b"", **headers
 def test_an_operation_of_an_unknown_service_may_touch_anything():
     call = read("POST", service="mgn", x_amz_target="Mgn.StartTest", body=b"{}")
 
-    assert call.checks == (
-        Check(action="mgn:StartTest", resource=ANY_RESOURCE, context=call.checks[0].context),
-    )
+    assert call.checks == (Check(action="mgn:StartTest", resource=ANY_RESOURCE, context=call.checks[0].context),)
 
 
 @pytest.mark.parametrize(

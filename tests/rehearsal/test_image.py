@@ -293,13 +293,22 @@ RUN apt-get update && pip3 install --no-index --find-links /opt/program -r requi
 """
 
 
-def test_packages_are_installed_once_for_the_same_pip_lines(build, context):
-    wheel(context / "wheels")
-    files = {"requirements.txt": "-c limits.txt\ntiny\n", "limits.txt": "tiny==1.0\n"}
+@pytest.fixture
+def requirements(context):
+    """Files for INSTALL. Tests with the same version share an environment, which takes seconds to make."""
 
-    first = build(INSTALL, files)
+    def requirements(version):
+        wheel(context / "wheels", version="1.0")
+        wheel(context / "wheels", version="2.0")
+        return {"requirements.txt": "-c limits.txt\ntiny\n", "limits.txt": f"tiny=={version}\n"}
+
+    return requirements
+
+
+def test_packages_are_installed_once_for_the_same_pip_lines(build, requirements):
+    first = build(INSTALL, requirements("1.0"))
     started = time.monotonic()
-    again = build(INSTALL + "ENV NEW=1", files)
+    again = build(INSTALL + "ENV NEW=1")
     seconds = time.monotonic() - started
 
     assert version_of(first) == "1.0"
@@ -309,16 +318,21 @@ def test_packages_are_installed_once_for_the_same_pip_lines(build, context):
     assert "'apt-get update' was skipped" in str(first.notes)
 
 
-def test_a_changed_constraint_makes_another_environment(build, context):
-    wheel(context / "wheels", version="1.0")
-    wheel(context / "wheels", version="2.0")
-    files = {"requirements.txt": "-c limits.txt\ntiny\n"}
-    lines = []
+def test_packages_of_an_earlier_stage_come_along_with_its_folder(build, requirements):
+    venv = INSTALL.replace("pip3", "/opt/venv/bin/pip").replace("apt-get update", "python -m venv /opt/venv")
+    stages = f"{BASE} AS builder\n{venv}{BASE}COPY --from=builder /opt/venv /opt/venv".replace("\n AS", " AS")
 
-    one = build(INSTALL, files | {"limits.txt": "tiny<2\n"}, progress=lines.append)
-    two = build(INSTALL, files | {"limits.txt": "tiny>1\n"})
+    image = build(stages, requirements("2.0"))
 
-    assert "Successfully installed tiny-1.0" in lines
+    assert version_of(image) == "2.0"
+    assert files_of(image) == []
+    assert "the packages of an earlier stage are taken for its /opt/venv" in image.notes
+
+
+def test_a_changed_constraint_makes_another_environment(build, requirements):
+    one = build(INSTALL, requirements("1.0"))
+    two = build(INSTALL, requirements("2.0"))
+
     assert one.python != two.python
     assert (version_of(one), version_of(two)) == ("1.0", "2.0")
 
@@ -354,28 +368,14 @@ def test_an_interrupted_environment_is_not_used(build):
 def test_a_pip_line_keeps_its_words_and_finds_its_files(tmp_path, line, words):
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "r.txt").write_text("")
-    line_words = split_words(line, {"EXTRA": "a b==1"}, shell=True)
+    instruction = parse_dockerfile(f"FROM a\nRUN {line}", {}).stages[0].instructions[0]
+    asked = pip_arguments(split_words(instruction.text, {"EXTRA": "a b==1"}, shell=True))
 
     call = prepare_pip(
-        pip_arguments(line_words), instruction=parse_dockerfile("FROM a\nRUN x", {}).stages[0].instructions[0],
-        root=tmp_path, workdir="/app", environment={}, note=lambda text: None,
+        asked, instruction=instruction, root=tmp_path, workdir="/app", environment={}, note=lambda text: None,
     )  # fmt: skip
 
     assert " ".join(call.words).replace(str(tmp_path), "ROOT") == words
-
-
-def test_packages_of_an_earlier_stage_come_along_with_its_folder(build, context):
-    image = build(
-        f"""FROM python:3.11 AS builder
-COPY w /w
-RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-index /w/{wheel(context / "w", "carried")}
-FROM python:3.11-slim
-COPY --from=builder /opt/venv /opt/venv
-"""
-    )
-
-    assert version_of(image, "carried") == "1.0"
-    assert "the packages of an earlier stage are taken for its /opt/venv" in image.notes
 
 
 def test_fails_with_what_pip_said_last(build, context):

@@ -60,18 +60,14 @@ def test_a_denial_wins_wherever_it_stands():
 def test_a_denial_in_another_policy_wins_too():
     denial = policy({"Effect": "Deny", "Action": "*", "Resource": "*"})
 
-    decision = decide(
-        [policy(allow()), denial], action="sagemaker:CreateTrainingJob", resource=JOB, context={}
-    )
+    decision = decide([policy(allow()), denial], action="sagemaker:CreateTrainingJob", resource=JOB, context={})
 
     assert decision.reason == "statement 1 of policy 2 denies it"
 
 
 def test_a_refusal_says_what_nearly_allowed_it():
     on_others = allow(resource="arn:aws:sagemaker:eu-west-1:111122223333:training-job/other-*", Sid="Others")
-    passed_on = allow(
-        Sid="Passed", Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    )
+    passed_on = allow(Sid="Passed", Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
 
     decision = ask(on_others, passed_on, context={"iam:PassedToService": "lambda.amazonaws.com"})
 
@@ -123,9 +119,7 @@ def test_an_action_is_compared_without_case_and_with_wildcards(pattern, action, 
         (JOBS, "*", False),
     ],
 )
-def test_a_resource_is_compared_with_case_and_with_wildcards_that_span_slashes_and_colons(
-    pattern, resource, allowed
-):
+def test_a_resource_is_compared_with_case_and_with_wildcards_that_span_slashes_and_colons(pattern, resource, allowed):
     assert ask(allow(resource=pattern), resource=resource).allowed is allowed
 
 
@@ -317,9 +311,7 @@ def test_a_denial_whose_condition_does_not_hold_is_no_denial():
     assert not ask(allow(), denial, context={"aws:SecureTransport": "false"}).allowed
 
 
-@pytest.mark.parametrize(
-    "operator", ["IpAddress", "StringMatches", "ForSomeValues:StringEquals", "NullIfExists"]
-)
+@pytest.mark.parametrize("operator", ["IpAddress", "StringMatches", "ForSomeValues:StringEquals", "NullIfExists"])
 def test_fails_when_an_operator_is_not_known(operator):
     with pytest.raises(PolicyError, match=f"operator '{operator}' is not known; known are StringEquals"):
         under({operator: {"my:key": "1"}}, my_key="1")
@@ -360,9 +352,7 @@ def test_fails_when_a_statement_cannot_be_read(statement, message):
 
 
 def test_fails_when_a_policy_has_no_statements():
-    with pytest.raises(
-        PolicyError, match="'Statement' of policy 2 must be a map or a list of maps, got None"
-    ):
+    with pytest.raises(PolicyError, match="'Statement' of policy 2 must be a map or a list of maps, got None"):
         decide([policy(), {}], action="s3:GetObject", resource="*", context={})
 
 
@@ -403,12 +393,8 @@ def test_trust_may_ask_for_a_condition():
         Condition={"StringEquals": {"aws:SourceAccount": "111122223333"}},
     )
 
-    ours = may_assume(
-        document, principal="sagemaker.amazonaws.com", context={"aws:SourceAccount": "111122223333"}
-    )
-    theirs = may_assume(
-        document, principal="sagemaker.amazonaws.com", context={"aws:SourceAccount": "444455556666"}
-    )
+    ours = may_assume(document, principal="sagemaker.amazonaws.com", context={"aws:SourceAccount": "111122223333"})
+    theirs = may_assume(document, principal="sagemaker.amazonaws.com", context={"aws:SourceAccount": "444455556666"})
 
     assert ours.allowed
     assert not theirs.allowed

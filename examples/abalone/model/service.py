@@ -35,9 +35,7 @@ class Service:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        status, content_type, text = await self.answer(
-            scope["method"], scope["path"], dict(scope["headers"]), body
-        )
+        status, content_type, text = await self.answer(scope["method"], scope["path"], dict(scope["headers"]), body)
         content = text.encode()
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

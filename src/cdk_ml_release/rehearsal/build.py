@@ -153,12 +153,12 @@ class Build:
         self.place.containers.append(running)
         timer = running.end_after(seconds)
         last = ""
-        assert process.stdout is not None
-        for line in process.stdout:
-            self.log(line.rstrip("\n"))
-            if line.strip() and not line.startswith("[build]"):
-                last = line.strip()
-        code = process.wait()
+        with process:
+            for line in process.stdout or ():
+                self.log(line.rstrip("\n"))
+                if line.strip() and not line.startswith("[build]"):
+                    last = line.strip()
+        code = process.returncode
         timer.cancel()
         if running.timed_out:
             last = f"the build took longer than its limit of {seconds / 60:g} minutes"

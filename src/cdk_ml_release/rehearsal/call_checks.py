@@ -44,14 +44,10 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
-    def arn(
-        self, resource: str, *, service: str = "", region: str | None = None, account: str | None = None
-    ) -> str:
+    def arn(self, resource: str, *, service: str = "", region: str | None = None, account: str | None = None) -> str:
         """Return the ARN of a resource of this service, Region and account, or of those given."""
         # Partitions by Region prefix (source: AWS general reference, ARNs).
-        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(
-            self.region.rpartition("-")[0].rpartition("-")[0]
-        )
+        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(self.region.rpartition("-")[0].rpartition("-")[0])
         place = self.region if region is None else region
         owner = self.account if account is None else account
         return f"arn:{partition or 'aws'}:{service or self.service}:{place}:{owner}:{resource}"
@@ -83,9 +79,7 @@ class Request:
             "aws:ResourceAccount": self.account,
         }
         known = {**general, **_tag_keys(self.parameters), **(context or {})}
-        return Check(
-            action=named if ":" in named else f"{self.service}:{named}", resource=resource, context=known
-        )
+        return Check(action=named if ":" in named else f"{self.service}:{named}", resource=resource, context=known)
 
     def passes(self, role_arn: str, principal: str) -> Check:
         """Return the check of handing a role to a service."""

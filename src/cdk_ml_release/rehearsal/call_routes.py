@@ -51,9 +51,7 @@ class Route:
         demands = len(self.query) + len(self.headers)
         return demands, ".+" not in self.path.pattern, -self.path.groups, not self.deprecated
 
-    def parameters(
-        self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
-    ) -> dict[str, str] | None:
+    def parameters(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str] | None:
         """Return the parameters outside the body, or None if the request does not fit this route."""
         found = self.path.fullmatch(path)
         if found is None or not self.headers <= headers.keys():
@@ -62,11 +60,7 @@ class Route:
             return None
         groups = {name: unquote(value) for name, value in zip(self.labels, found.groups(), strict=True)}
         places: Mapping[str, Mapping[str, str]] = {"uri": groups, "querystring": query, "header": headers}
-        return {
-            member: places[place][name]
-            for (place, name), member in self.members.items()
-            if name in places[place]
-        }
+        return {member: places[place][name] for (place, name), member in self.members.items() if name in places[place]}
 
 
 def find_route(

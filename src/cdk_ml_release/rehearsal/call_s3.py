@@ -91,9 +91,7 @@ def s3_checks(request: Request) -> Iterator[Check]:
     if request.operation in ("CopyObject", "UploadPartCopy"):
         yield _source(request)
     if request.operation == "GetObjectAttributes":
-        yield request.check(
-            _resource(request), action=_action("GetObject", request.text("VersionId")), context=context
-        )
+        yield request.check(_resource(request), action=_action("GetObject", request.text("VersionId")), context=context)
     yield request.check(
         _resource(request), action=_action(request.operation, request.text("VersionId")), context=context
     )
@@ -171,6 +169,4 @@ def _encryption(request: Request) -> Iterator[Check]:
         *(["kms:Decrypt"] if request.operation == "CreateMultipartUpload" else []),
     ]
     for action in actions:
-        yield request.check(
-            resource, action=action, context={"kms:ViaService": f"s3.{request.region}.amazonaws.com"}
-        )
+        yield request.check(resource, action=action, context={"kms:ViaService": f"s3.{request.region}.amazonaws.com"})

@@ -82,9 +82,7 @@ def sagemaker_checks(request: Request) -> Iterator[Check]:
         # CreateEndpoint's second resource exists already; the tags are for the first one.
         yield from (request.check(resource, action="AddTags") for resource in resources[:1])
     for path in _ROLES:
-        yield from (
-            request.passes(role, "sagemaker.amazonaws.com") for role in dig(request.parameters, *path)
-        )
+        yield from (request.passes(role, "sagemaker.amazonaws.com") for role in dig(request.parameters, *path))
 
 
 def _has_no_resource(operation: str) -> bool:

@@ -44,11 +44,7 @@ def _codebuild(request: Request) -> Iterator[str]:
 
 
 def _codepipeline(request: Request) -> Iterator[str]:
-    name = (
-        request.text("pipelineName")
-        or request.text("name")
-        or next(dig(request.parameters, "pipeline", "name"), "")
-    )
+    name = request.text("pipelineName") or request.text("name") or next(dig(request.parameters, "pipeline", "name"), "")
     if request.text("resourceArn"):
         yield request.text("resourceArn")
     elif name and request.operation in ("PutApprovalResult", "PutActionRevision"):
@@ -148,9 +144,7 @@ def _logs(request: Request) -> Iterator[str]:
             group = name.partition(":log-group:")[2] or name
             # IAM sees a log group as one with an empty stream: so say messages of AccessDenied, as in prowler
             # issue 37 and terraform-provider-aws issue 8804.
-            yield request.arn(
-                f"log-group:{group.removesuffix(':*')}:log-stream:{request.text('logStreamName')}"
-            )
+            yield request.arn(f"log-group:{group.removesuffix(':*')}:log-stream:{request.text('logStreamName')}")
 
 
 def _scheduler(request: Request) -> Iterator[str]:
@@ -198,9 +192,7 @@ def _sts(request: Request) -> Iterator[str | Check]:
     if not role:
         return
     keys = {"RoleSessionName": "sts:RoleSessionName", "ExternalId": "sts:ExternalId"}
-    yield request.check(
-        role, context={key: request.text(name) for name, key in keys.items() if request.text(name)}
-    )
+    yield request.check(role, context={key: request.text(name) for name, key in keys.items() if request.text(name)})
     if request.parameters.get("Tags"):
         yield request.check(role, action="TagSession")
     if request.text("SourceIdentity"):

@@ -18,6 +18,7 @@ def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str
         stacks: The rehearsed stacks.
         deployed_with: Stack name to whoever created it: CloudFormation deletes with the same rights.
     """
+
     def describe(call: Call) -> Mapping[str, Any]:
         name = _name(call)
         stack = stacks.get(name)

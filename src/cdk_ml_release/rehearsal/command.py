@@ -23,7 +23,7 @@ from .policy import PolicyError
 from .progress import Screen
 from .rehearsal import Rehearsal, RehearsalError
 from .report import report, write_report
-from .settings import Settings, SettingsError, read_settings
+from .settings import SettingsError, read_settings
 from .stacks import StackFailed
 from .template import TemplateRefused
 
@@ -103,9 +103,9 @@ def _keep_serving(rehearsal: Rehearsal, console: Console) -> None:
         request = next((each for each in rehearsal.settings.requests if each.endpoint == endpoint.name), None)
         body = request.body if request else "..."
         content_type = request.content_type if request else "text/csv"
+        address = f"{rehearsal.gateway.open_door()}/endpoints/{endpoint.name}/invocations"
         console.print(
-            f"{endpoint.name} is serving: curl -s {rehearsal.gateway.open_door()}/endpoints/{endpoint.name}/invocations "
-            f"-H 'Content-Type: {content_type}' -d '{body}'",
+            f"{endpoint.name} is serving: curl -s {address} -H 'Content-Type: {content_type}' -d '{body}'",
             highlight=False,
         )
     console.print("Ctrl-C ends it")
@@ -137,5 +137,3 @@ def _empty(out: Path) -> None:
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-

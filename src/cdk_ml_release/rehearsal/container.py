@@ -88,6 +88,7 @@ class Container:
                 arguments, image.entrypoint if entrypoint is None else tuple(entrypoint), entrypoint is None
             )
             spec |= {"layout": paths.layout, "file_system": str(home / "file-system")}
+            spec["folders"] = [str(home), str(temporary)]
             (home / "file-system").mkdir()
             process = subprocess.Popen(
                 INIT_COMMAND,

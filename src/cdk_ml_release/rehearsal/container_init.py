@@ -3,8 +3,8 @@
 It reads one line of JSON from its standard input: the program, its arguments, environment and working
 folder, and perhaps a layout of the file system. It answers with one line of JSON, when the program runs or
 cannot run. Each further line on its standard input is the number of a signal for the program. When its
-standard input closes, which happens also if the rehearsal dies, it kills the program. Whatever the program
-leaves behind is killed when it ends, and its exit status becomes that of this script.
+standard input closes, which happens also if the rehearsal dies, it kills the program and removes its folders.
+Whatever the program leaves behind is killed when it ends, and its exit status becomes that of this script.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -43,8 +44,10 @@ def main() -> int:
     print(json.dumps({"pid": child, "problem": problem}), flush=True)
     if problem:
         return 127
-    status = _supervise(child, ended)
+    status, is_orphaned = _supervise(child, ended)
     _kill_the_rest(child)
+    for folder in spec["folders"] if is_orphaned else []:
+        shutil.rmtree(folder, ignore_errors=True)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -88,7 +91,7 @@ def _become(spec: dict[str, Any], to_report: int) -> NoReturn:
     os._exit(127)
 
 
-def _supervise(child: int, ended: int) -> int:
+def _supervise(child: int, ended: int) -> tuple[int, bool]:
     sources = [0, ended]
     while True:
         ready = select.select(sources, [], [])[0]
@@ -104,7 +107,7 @@ def _supervise(child: int, ended: int) -> int:
             with contextlib.suppress(ChildProcessError):
                 while found := os.waitpid(-1, os.WNOHANG):
                     if found[0] == child:
-                        return found[1]
+                        return found[1], 0 not in sources
                     if found[0] == 0:
                         break
 
@@ -134,21 +137,24 @@ def _children() -> list[int]:
 
 
 def _enter_namespaces() -> None:
-    """Get mounts and processes of its own; root does it as root, others as root of a user namespace."""
+    """Let the next process be the first of its own; root does it as root, others in a user namespace."""
     user, group = os.geteuid(), os.getegid()
     try:
-        _libc("unshare", _CLONE_NEWNS | _CLONE_NEWPID)
+        _libc("unshare", _CLONE_NEWPID)
     except OSError:
-        _libc("unshare", _CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID)
+        _libc("unshare", _CLONE_NEWUSER | _CLONE_NEWPID)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
-    # before the first mount: nothing that follows may be seen outside
-    _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE)
 
 
 def _lay_out(layout: dict[str, Any], new: Path) -> None:
-    """Show this machine's file system with the layout's own folders in it, at their real paths."""
+    """Show this machine's file system with the layout's own folders in it, at their real paths.
+
+    The mounts are the program's alone: neither this machine nor the parent process has them.
+    """
+    _libc("unshare", _CLONE_NEWNS)
+    _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE)  # before the first one: nothing may get out
     _mount("tmpfs", new, "tmpfs", 0, "mode=755")
     _mount(None, new, None, _MS_UNBINDABLE)  # or it would hold itself
     _fill(layout, Path("/"), new)

@@ -141,6 +141,7 @@ def _probe() -> bool:
             "workdir": "/",
             "layout": {"opt": {"ml": name}},
             "file_system": str(folder / "new"),
+            "folders": [],
         }
         with subprocess.Popen(
             INIT_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

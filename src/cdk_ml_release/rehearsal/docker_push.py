@@ -26,6 +26,7 @@ _SAID = {
     "AccessDenied": "denied: {}",
     "AccessDeniedException": "denied: {}",
     "ExpiredTokenException": "denied: Your authorization token has expired. Reauthenticate and try again.",
+    "ImageAlreadyExistsException": "tag invalid: {}",
     "ImageTagAlreadyExistsException": "tag invalid: {}",
     "RepositoryNotFoundException": "name unknown: {}",
 }
@@ -91,8 +92,10 @@ def _upload(
             **repository, imageManifest=manifest, imageManifestMediaType=_MANIFEST_TYPE,
             imageTag=tag, imageDigest=manifest_digest,
         )  # fmt: skip
-    except client.exceptions.ImageAlreadyExistsException:
-        return manifest, manifest_digest  # the same image under the same tag: for docker, done
+    except client.exceptions.ImageAlreadyExistsException as error:
+        if manifest_digest not in str(error):  # the tag is taken, by the image that the message names
+            raise
+        return manifest, manifest_digest
     return manifest, answer["image"]["imageId"]["imageDigest"]
 
 

@@ -81,7 +81,9 @@ class Fleet:
         port = _free_port()
         log = folder / "serve.log"
 
-        def write(line: str, lock: Any = threading.Lock()) -> None:
+        lock = threading.Lock()
+
+        def write(line: str) -> None:
             with lock, log.open("a", encoding="utf-8") as out:
                 out.write(f"{line}\n")
             self._last_lines.append(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tarfile
 import threading
@@ -126,7 +127,10 @@ class Job:
             codes = [container.poll() for container in containers]
             log.flush()
             if all(code is not None for code in codes) or any(code for code in codes):
-                return [container.wait() if code == 0 else code or 0 for container, code in zip(containers, codes, strict=True)]
+                return [
+                    container.wait() if code == 0 else code or 0
+                    for container, code in zip(containers, codes, strict=True)
+                ]
             if time.monotonic() > deadline or self.stopping.is_set():
                 self.status = "Stopping"
                 return None
@@ -244,14 +248,13 @@ class _Log:
     def _open(self, stream: str) -> None:
         if stream in self._streams:
             return
-        for create in (
-            lambda: self._client.create_log_group(logGroupName=self._group),
-            lambda: self._client.create_log_stream(logGroupName=self._group, logStreamName=stream),
+        names = {"logGroupName": self._group}
+        for create, arguments in (
+            (self._client.create_log_group, names),
+            (self._client.create_log_stream, names | {"logStreamName": stream}),
         ):
-            try:
-                create()
-            except self._client.exceptions.ResourceAlreadyExistsException:
-                continue
+            with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+                create(**arguments)
         self._streams.add(stream)
 
 

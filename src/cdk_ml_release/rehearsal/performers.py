@@ -19,7 +19,7 @@ from .build import Build
 from .execution import Execution, Outcome, UnknownVariable
 from .gateway import ApiError
 from .plan import Action
-from .stacks import Stacks, StackFailed
+from .stacks import StackFailed, Stacks
 from .template import TemplateRefused
 from .workplace import Workplace
 
@@ -96,7 +96,9 @@ class Performers:
     def _folder(self, name: str) -> Path:
         if name not in self.sources:
             known = ", ".join(f"'{each}'" for each in self.sources) or "none"
-            raise ActionFailed(f"no folder plays the source '{name}': name it under [sources] in rehearsal.toml ({known})")
+            raise ActionFailed(
+                f"no folder plays the source '{name}': name it under [sources] in rehearsal.toml ({known})"
+            )
         return self.sources[name]
 
     def _code(self, action: Action, execution: Execution, name: str) -> str:
@@ -152,7 +154,9 @@ class Performers:
         if name not in self.account.projects:
             raise ActionFailed(f"there is no CodeBuild project '{name}'")
         project = self.account.projects[name]
-        self._allowed(action, self._arn("codebuild", f"project/{name}"), "codebuild:StartBuild", "codebuild:BatchGetBuilds")
+        self._allowed(
+            action, self._arn("codebuild", f"project/{name}"), "codebuild:StartBuild", "codebuild:BatchGetBuilds"
+        )
         role = self.place.gateway.assume(project["ServiceRole"], "codebuild.amazonaws.com")
         self._can_log(role, name)
         primary = configuration.get("PrimarySource", action.inputs[0])

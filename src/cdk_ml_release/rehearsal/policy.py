@@ -109,9 +109,7 @@ class _Statement:
         if trusted == "*":
             return True
         if not isinstance(trusted, Mapping) or not trusted.keys() <= _PRINCIPAL_TYPES:
-            raise PolicyError(
-                f"'Principal' of {self.name} must be '*' or a map of {sorted(_PRINCIPAL_TYPES)}"
-            )
+            raise PolicyError(f"'Principal' of {self.name} must be '*' or a map of {sorted(_PRINCIPAL_TYPES)}")
         services = texts(trusted.get("Service", []), f"'Service' of {self.name}")
         accounts = texts(trusted.get("AWS", []), f"'AWS' of {self.name}")
         if not principal.startswith("arn:"):
@@ -161,11 +159,7 @@ def _check(name: str, body: Mapping[str, Any], trust: bool) -> None:
     if "NotPrincipal" in body:
         raise PolicyError(f"'NotPrincipal' of {name} is not known here; name the principals with 'Principal'")
     if trust != ("Principal" in body):
-        rule = (
-            "must say 'Principal', as in every trust policy"
-            if trust
-            else "has a 'Principal': no identity policy"
-        )
+        rule = "must say 'Principal', as in every trust policy" if trust else "has a 'Principal': no identity policy"
         raise PolicyError(f"{name} {rule}")
 
 

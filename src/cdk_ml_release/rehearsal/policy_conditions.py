@@ -15,9 +15,7 @@ Facts = Mapping[str, tuple[str, ...]]
 
 _PARTS = re.compile(r"\$\{(?P<variable>[^}]*)\}|(?P<wildcard>[*?])|(?P<plain>[^*?$]+|\$)", re.DOTALL)
 _VARIABLE = re.compile(r"\s*(?P<key>[^,\s]+)\s*(?:,\s*'(?P<default>[^']*)'\s*)?")
-_OPERATOR = re.compile(
-    r"(?:(?P<quantifier>ForAnyValue|ForAllValues):)?(?P<base>\w+?)(?P<if_exists>IfExists)?"
-)
+_OPERATOR = re.compile(r"(?:(?P<quantifier>ForAnyValue|ForAllValues):)?(?P<base>\w+?)(?P<if_exists>IfExists)?")
 _Pattern = re.Pattern[str]
 
 
@@ -27,9 +25,7 @@ class PolicyError(ValueError):
 
 def facts_of(context: Mapping[str, str | tuple[str, ...]]) -> Facts:
     """Return the context with its keys in lower case, since IAM compares key names without case."""
-    return {
-        key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in context.items()
-    }
+    return {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in context.items()}
 
 
 def texts(value: Any, where: str) -> tuple[str, ...]:
@@ -143,9 +139,7 @@ def _comparison(operator: str) -> _Comparison:
     if base == "Null" and parsed and not parsed["if_exists"]:
         return _is_null
     if parsed is None or base not in _TESTS:
-        raise PolicyError(
-            f"condition operator '{operator}' is not known; known are {', '.join([*_TESTS, 'Null'])}"
-        )
+        raise PolicyError(f"condition operator '{operator}' is not known; known are {', '.join([*_TESTS, 'Null'])}")
     test, negated = _TESTS[base]
     quantifier, if_exists = parsed["quantifier"], bool(parsed["if_exists"])
 
@@ -176,8 +170,7 @@ def _arn(have: str, wanted: str, facts: Facts | None) -> bool:
     if facts is not None and "${" in wanted:
         theirs = re.sub(r"\$\{[^}]*\}", lambda variable: variable[0].replace(":", "\0"), wanted).split(":", 5)
     return len(ours) == len(theirs) and all(
-        matches(pattern.replace("\0", ":"), part, facts=facts)
-        for part, pattern in zip(ours, theirs, strict=True)
+        matches(pattern.replace("\0", ":"), part, facts=facts) for part, pattern in zip(ours, theirs, strict=True)
     )
 
 

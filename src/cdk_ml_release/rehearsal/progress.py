@@ -98,9 +98,7 @@ class Screen:
     def execution_ended(self, execution: Execution) -> None:
         """Print how the execution ended."""
         style = "green" if execution.status == "Succeeded" else "red"
-        self._console.print(
-            f"[bold {style}]{execution.status}[/] after {execution.seconds:.1f} s", highlight=False
-        )
+        self._console.print(f"[bold {style}]{execution.status}[/] after {execution.seconds:.1f} s", highlight=False)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 1))

@@ -22,7 +22,10 @@ def services() -> dict[tuple[str, str], Service]:
 
 def _check(call: Call) -> Mapping[str, Any]:
     digests = call.parameters.get("layerDigests", ())
-    return {"layers": [{"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in digests], "failures": []}
+    return {
+        "layers": [{"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in digests],
+        "failures": [],
+    }
 
 
 def _part(call: Call) -> Mapping[str, Any]:

@@ -115,20 +115,24 @@ class Rehearsal:
             Whether the last execution of every pipeline succeeded.
         """
         started = time.monotonic()
-        self._deploy()
-        self._put_data()
-        if not self.walkers:
-            raise RehearsalError("the assembly has no pipeline: there is nothing to rehearse")
-        for walker in self.walkers.values():
-            walker.start("CreatePipeline", self.settings.retry)
+        self.begin()
         for event in self.settings.then:
-            self._happen(event)
+            self.happen(event)
         if self.succeeded:
             for request in self.settings.requests:
                 self.predictions.append(self._ask(request))
         self.endpoints.flush()
         self.seconds = round(time.monotonic() - started, 2)
         return self.succeeded
+
+    def begin(self) -> None:
+        """Deploy the assembly, put the data there and run the first execution of every pipeline."""
+        self._deploy()
+        self._put_data()
+        if not self.walkers:
+            raise RehearsalError("the assembly has no pipeline: there is nothing to rehearse")
+        for walker in self.walkers.values():
+            walker.start("CreatePipeline", self.settings.retry)
 
     @property
     def succeeded(self) -> bool:
@@ -184,7 +188,7 @@ class Rehearsal:
             if each["Name"] == variable
         }
 
-    def _happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> None:
         """Push code and upload data; run what that starts."""
         if event.approve:
             self._approve = event.approve
@@ -236,5 +240,3 @@ def _create_bucket(s3: Any, bucket: str, region: str) -> None:
     if region != "us-east-1":
         location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, **location)
-
-

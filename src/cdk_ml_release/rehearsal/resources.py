@@ -47,10 +47,14 @@ def handlers(gateway: Gateway, account: Account) -> dict[str, Handler]:
     }
     return {
         **declared,
-        "AWS::ECR::Repository": Played(made.create_images, made.delete_images, replaced_by=frozenset({"RepositoryName"})),
+        "AWS::ECR::Repository": Played(
+            made.create_images, made.delete_images, replaced_by=frozenset({"RepositoryName"})
+        ),
         "AWS::IAM::ManagedPolicy": Played(made.create_managed_policy, made.nothing),
-        "AWS::IAM::Policy": Played(made.put_policy, made.delete_policy, lambda request, _, __: made.put_policy(request)),
-        "AWS::IAM::Role": Played(made.create_role, made.delete_role, made.update_role, frozenset({"RoleName", "Path"})),
+        "AWS::IAM::Policy": Played(
+            made.put_policy, made.delete_policy, lambda request, _, __: made.put_policy(request)
+        ),
+        "AWS::IAM::Role": Played(made.create_role, made.delete_role, made.update_role, _by("RoleName", "Path")),
         "AWS::Lambda::Function": made.recorded("FunctionName", "lambda"),
         "AWS::Lambda::LayerVersion": made.recorded("LayerName", "lambda"),
         "Custom::CDKBucketDeployment": Played(
@@ -58,12 +62,14 @@ def handlers(gateway: Gateway, account: Account) -> dict[str, Handler]:
         ),
         "AWS::KMS::Alias": made.recorded("AliasName"),
         "AWS::KMS::Key": Played(made.create_key, made.nothing),
-        "AWS::Logs::LogGroup": Played(made.create_log_group, made.delete_log_group, None, frozenset({"LogGroupName"})),
-        "AWS::S3::Bucket": Played(made.create_bucket, made.delete_bucket, made.update_bucket, frozenset({"BucketName"})),
+        "AWS::Logs::LogGroup": Played(made.create_log_group, made.delete_log_group, None, _by("LogGroupName")),
+        "AWS::S3::Bucket": Played(
+            made.create_bucket, made.delete_bucket, made.update_bucket, frozenset({"BucketName"})
+        ),
         # moto would enforce a policy's denials without its conditions, and so close every TLS-only bucket.
         "AWS::S3::BucketPolicy": made.recorded("Bucket"),
         "AWS::SNS::Subscription": made.recorded(),
-        "AWS::SNS::Topic": Played(made.create_topic, made.nothing, None, frozenset({"TopicName"})),
+        "AWS::SNS::Topic": Played(made.create_topic, made.nothing, None, _by("TopicName")),
         "AWS::SNS::TopicPolicy": made.recorded(),
         "AWS::SSM::Parameter": Played(made.put_parameter, made.nothing, lambda r, _, __: made.put_parameter(r)),
         "AWS::SageMaker::ModelPackageGroup": Played(
@@ -88,9 +94,7 @@ class _Resources:
     def nothing(self, request: Request, physical: Physical) -> None:
         """The resource goes with the rehearsal."""
 
-    def declared(
-        self, where: dict[str, Properties], name_property: str, service: str, kind: str
-    ) -> Handler:
+    def declared(self, where: dict[str, Properties], name_property: str, service: str, kind: str) -> Handler:
         """A type that other parts of the rehearsal act on: its properties are kept by name."""
 
         def create(request: Request) -> Physical:
@@ -130,9 +134,7 @@ class _Resources:
                 for name in archive.namelist():
                     if not name.endswith("/"):
                         target = f"{prefix}/{name}".lstrip("/")
-                        s3.put_object(
-                            Bucket=properties["DestinationBucketName"], Key=target, Body=archive.read(name)
-                        )
+                        s3.put_object(Bucket=properties["DestinationBucketName"], Key=target, Body=archive.read(name))
         return physical or Physical(id=_made_name(request))
 
     def create_bucket(self, request: Request) -> Physical:
@@ -204,9 +206,7 @@ class _Resources:
         known = json.loads(aws_managed_policies_data)
         if policy not in known:
             raise ResourceRefused(f"the rehearsal does not know AWS's policy {arn}: write its statements into the role")
-        iam.put_role_policy(
-            RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(known[policy]["Document"])
-        )
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(known[policy]["Document"]))
 
     def delete_role(self, request: Request, physical: Physical) -> None:
         iam = self.aws("iam", request)
@@ -279,6 +279,11 @@ class _Resources:
             Name=name, Value=str(properties["Value"]), Type=properties.get("Type", "String"), Overwrite=True
         )
         return Physical(id=name, attributes={"Type": properties.get("Type", "String"), "Value": properties["Value"]})
+
+
+def _by(*properties: str) -> frozenset[str]:
+    """The properties whose change replaces a resource."""
+    return frozenset(properties)
 
 
 def _made_name(request: Request, longest: int = 100) -> str:

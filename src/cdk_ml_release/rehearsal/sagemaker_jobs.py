@@ -87,7 +87,7 @@ class SageMakerJobs:
 
 
 def _bound(method: Any, noun: str) -> Service:
-    return lambda call: method(noun, call)  # type: ignore[no-any-return]
+    return lambda call: method(noun, call)
 
 
 def _secondary(job: Job, status: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Answer = Literal["yes", "no", "ask"]
+Retry = int | Literal["all"]
 FILE_NAME = "rehearsal.toml"
 _ANSWERS = ("yes", "no", "ask")
 
@@ -34,13 +35,14 @@ class Event:
         push: Source name to the folder whose content is pushed there.
         upload: Key under the data bucket to the local file that is uploaded there.
         approve: How the approvals of what it starts are answered.
-        retry: Stage name to how often a person retries it after a failure.
+        retry: Stage name to how a person retries it after a failure: the failed actions so many times, or
+            ``"all"`` actions once.
     """
 
     push: Mapping[str, Path] = field(default_factory=dict)
     upload: Mapping[str, Path] = field(default_factory=dict)
     approve: Answer | None = None
-    retry: Mapping[str, int] = field(default_factory=dict)
+    retry: Mapping[str, Retry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Settings:
         region: The region that is played.
         sources: Source name (repository, connection's repository or archive key) to the folder that plays it.
         approve: How approvals are answered.
-        retry: Stage name to how often a person retries it in the first execution.
+        retry: Stage name to how a person retries it in the first execution.
         requests: What is asked of the endpoints in the end.
         then: What happens after the first execution.
         startup_seconds: How long a serving container has to get healthy; SageMaker gives it 240.
@@ -60,7 +62,7 @@ class Settings:
     region: str = "us-east-1"
     sources: Mapping[str, Path] = field(default_factory=dict)
     approve: Answer = "yes"
-    retry: Mapping[str, int] = field(default_factory=dict)
+    retry: Mapping[str, Retry] = field(default_factory=dict)
     requests: tuple[SampleRequest, ...] = ()
     then: tuple[Event, ...] = ()
     startup_seconds: float = 240.0

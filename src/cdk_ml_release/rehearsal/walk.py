@@ -6,12 +6,15 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 from .execution import ActionRun, Execution, Outcome, StageRun, UnknownVariable
 from .performers import Performer
 from .plan import Action, Plan, Stage
+
+Retry = int | Literal["all"]
+"""How often the failed actions of a stage are retried, or all of them once."""
 
 
 class Progress(Protocol):
@@ -40,26 +43,26 @@ class Walker:
     executions: list[Execution] = field(default_factory=list)
 
     def start(
-        self, trigger: str, retries: Mapping[str, int] | None = None, variables: Mapping[str, str] | None = None
+        self, trigger: str, retries: Mapping[str, Retry] | None = None, variables: Mapping[str, str] | None = None
     ) -> Execution:
         """Run an execution to its end.
 
         Args:
             trigger: What started it.
-            retries: How often a person retries a failed stage, by stage name.
+            retries: How a person retries a failed stage, by stage name.
             variables: Values for the pipeline's variables.
         """
         execution = Execution(plan=self.plan, trigger=trigger)
         execution.namespaces["variables"] = dict(variables or {})
         self.executions.append(execution)
         with self._timed(execution):
-            execution.status = self._walk(execution, dict(retries or {}))
+            execution.status = self._walk(execution, retries or {})
         return execution
 
     def _timed(self, execution: Execution) -> _Timer:
         return _Timer(execution, self.progress)
 
-    def _walk(self, execution: Execution, retries: dict[str, int]) -> str:
+    def _walk(self, execution: Execution, retries: Mapping[str, Retry]) -> str:
         for stage in self.plan.stages:
             run = StageRun(stage.name)
             execution.stages.append(run)
@@ -70,15 +73,11 @@ class Walker:
                     continue
                 return "Failed"
             self._perform(execution, stage, run)
-            again = retries.get(stage.name, 0) + (1 if stage.on_failure == "RETRY" else 0)
-            while run.status == "Failed" and again:
-                again -= 1
-                self._perform(execution, stage, run)
+            self._retry(execution, stage, run, retries.get(stage.name, 0))
             if run.status == "Succeeded" and _condition(stage.on_success, execution):
                 run.status = "Failed"
             if run.status == "Failed":
-                if stage.on_failure == "ROLLBACK":
-                    self._roll_back(execution, stage)
+                self._roll_back(execution, stage)
                 return "Failed"
         return "Succeeded"
 
@@ -111,9 +110,27 @@ class Walker:
             self.progress.action_ended(execution, stage.name, run)
         return outcome.succeeded
 
+    def _retry(self, execution: Execution, stage: Stage, run: StageRun, asked: Retry) -> None:
+        """Retry a failed stage, as declared and as a person does; what rolls back leaves nothing to retry."""
+        if asked == "all" and run.status == "Failed" and self._good_one(execution, stage) is None:
+            run.actions = [replace(each, status="Retried") for each in run.actions]
+            self._perform(execution, stage, run)
+            return
+        again = int(asked) if asked != "all" else 0
+        again += 1 if stage.on_failure == "RETRY" else 0
+        while run.status == "Failed" and again and self._good_one(execution, stage) is None:
+            again -= 1
+            self._perform(execution, stage, run)
+
+    def _good_one(self, failed: Execution, stage: Stage) -> Execution | None:
+        """The last execution that succeeded in a stage, if the stage goes back to it on failure."""
+        if stage.on_failure != "ROLLBACK":
+            return None
+        return next((each for each in reversed(self.executions) if _succeeded(each, failed, stage.name)), None)
+
     def _roll_back(self, failed: Execution, stage: Stage) -> None:
         """Run the stage again as it was in the last execution that succeeded there."""
-        earlier = next((each for each in reversed(self.executions) if _succeeded(each, failed, stage.name)), None)
+        earlier = self._good_one(failed, stage)
         if earlier is None:
             return
         execution = Execution(plan=self.plan, trigger=f"AutomatedRollback to execution {earlier.id}")
@@ -169,7 +186,7 @@ def _rules(condition: Mapping[str, object]) -> Iterator[Mapping[str, str]]:
 
 def _holds(check: Mapping[str, str], execution: Execution) -> bool:
     try:
-        actual, wanted = execution.resolve(check["Variable"]), execution.resolve(check["Value"])
+        actual, wanted = str(execution.resolve(check["Variable"])), str(execution.resolve(check["Value"]))
     except UnknownVariable:
         return False
     operator = check["Operator"]
