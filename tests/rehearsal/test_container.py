@@ -128,9 +128,7 @@ def test_a_program_meets_the_container_contract(mode, image, start, opt_ml):
 def test_paths_are_real_where_the_machine_allows_it(image, start, opt_ml):
     before = sorted(entry.name for entry in Path("/opt").iterdir())
     mounts = Path("/proc/self/mountinfo").read_text()
-    built = image(
-        "COPY main /app/main\nCOPY main /usr/src/app/\nCOPY main /etc/made/\nWORKDIR /app", main=MAIN
-    )
+    built = image("COPY main /app/main\nCOPY main /usr/src/app/\nCOPY main /etc/made/\nWORKDIR /app", main=MAIN)
 
     start(built, "/usr/src/app/main", "/etc/made/main").wait(20)
 
@@ -227,9 +225,7 @@ def test_entry_point_and_arguments_follow_docker_run(mode, image, start, lines, 
     assert start.lines == [expected]
 
 
-@pytest.mark.parametrize(
-    "first", ["/usr/local/bin/python3", "/opt/venv/bin/python", "/usr/bin/env python3.9"]
-)
+@pytest.mark.parametrize("first", ["/usr/local/bin/python3", "/opt/venv/bin/python", "/usr/bin/env python3.9"])
 def test_a_script_for_any_python_of_the_container_gets_its_environment(mode, image, start, first):
     built = image("", main=f"#!{first}\nimport sys; print(sys.prefix)\n")
 

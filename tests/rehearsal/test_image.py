@@ -382,9 +382,7 @@ def test_fails_with_what_pip_said_last(build, context):
     with pytest.raises(DockerfileError) as error:
         build("WORKDIR /app\nCOPY r.txt .\nRUN pip install --no-index -r r.txt", {"r.txt": "absent==1\n"})
 
-    assert str(error.value).startswith(
-        "Dockerfile line 4: 'pip install --no-index -r r.txt' exits with 1: ERROR: "
-    )
+    assert str(error.value).startswith("Dockerfile line 4: 'pip install --no-index -r r.txt' exits with 1: ERROR: ")
     assert "No matching distribution found for absent==1" in str(error.value)
     assert str(context.parent) not in str(error.value)
 
@@ -468,9 +466,7 @@ def test_a_line_that_is_not_played_is_noted(build, line):
     assert any(note.startswith(("'", '"')) and "was skipped" in note for note in notes)
 
 
-@pytest.mark.parametrize(
-    "line", ["set -eux; true", "rm -rf /var/lib/apt/lists/*", "pip cache purge", "cd /x"]
-)
+@pytest.mark.parametrize("line", ["set -eux; true", "rm -rf /var/lib/apt/lists/*", "pip cache purge", "cd /x"])
 def test_a_line_without_effect_needs_no_note(build, line):
     assert len(build(f"RUN {line}").notes) == 1
 

@@ -10,6 +10,8 @@ from .calls import Call
 from .gateway import ApiError, Service
 from .stacks import Stack, StackFailed, Stacks
 
+OPERATIONS = frozenset({("cloudformation", "DescribeStacks"), ("cloudformation", "DeleteStack")})
+
 
 def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str, str], Service]:
     """The operations that the rehearsal answers.

@@ -43,9 +43,7 @@ class Container:
     ``pid`` is the program's own, on this machine.
     """
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], folders: Sequence[Path], log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], folders: Sequence[Path], log: Callable[[str], None]) -> None:
         """Use ``start`` instead."""
         self._process, self._folders = process, folders
         self._reader = threading.Thread(target=self._read, args=(log,), name="container log", daemon=True)
@@ -159,9 +157,7 @@ class Container:
     def _read(self, log: Callable[[str], None]) -> None:
         assert self._process.stdin and self._process.stdout and self._process.stderr
         try:
-            with io.TextIOWrapper(
-                self._process.stderr, encoding="utf-8", errors="replace", newline="\n"
-            ) as lines:
+            with io.TextIOWrapper(self._process.stderr, encoding="utf-8", errors="replace", newline="\n") as lines:
                 for line in lines:
                     log(line.rstrip("\r\n"))
         finally:
@@ -175,9 +171,7 @@ class Container:
 class _Spec:
     """What the parent process of a container is told: program, arguments, environment, working folder."""
 
-    def __init__(
-        self, image: Image, paths: ContainerPaths, environment: Mapping[str, str], temporary: Path
-    ) -> None:
+    def __init__(self, image: Image, paths: ContainerPaths, environment: Mapping[str, str], temporary: Path) -> None:
         self._image, self._paths = image, paths
         merged = {**image.environment, **environment}
         self._search = merged.pop("PATH", "").split(":")

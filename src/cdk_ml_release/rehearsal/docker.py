@@ -121,9 +121,7 @@ def _build_args(given: Sequence[str]) -> dict[str, str]:
     pairs = (word.partition("=") for word in given)
     # Docker takes a bare name from its own environment, and ignores it if it is not there
     return {
-        name: value if equals else os.environ[name]
-        for name, equals, value in pairs
-        if equals or name in os.environ
+        name: value if equals else os.environ[name] for name, equals, value in pairs if equals or name in os.environ
     }
 
 

@@ -56,9 +56,7 @@ def push(store: Path, reference: str, references: References, say: Callable[[str
     try:
         # endpoint and credentials come from the environment, as for every program of a rehearsed build
         client = boto3.client("ecr", region_name=region)
-        manifest, pushed = _upload(
-            client, {"registryId": account, "repositoryName": repository}, digest, tag, say
-        )
+        manifest, pushed = _upload(client, {"registryId": account, "repositoryName": repository}, digest, tag, say)
     except ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         raise DockerError(_SAID.get(code, f"error from registry: {code}: {{}}").format(message)) from error

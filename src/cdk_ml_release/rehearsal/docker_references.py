@@ -39,9 +39,7 @@ class References:
         """
         short = reference.removeprefix("sha256:")
         for name, digest in self:
-            if name == with_tag(reference) or (
-                len(short) >= 12 and digest.removeprefix("sha256:").startswith(short)
-            ):
+            if name == with_tag(reference) or (len(short) >= 12 and digest.removeprefix("sha256:").startswith(short)):
                 return digest
         raise DockerError(f"Error: No such image: {reference}")
 

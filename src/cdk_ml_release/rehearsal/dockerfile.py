@@ -187,9 +187,7 @@ def _instruction(line: str, source: str, number: int) -> Instruction:
         if flag not in _FLAGS[name]:
             raise instruction.refusal(f"the rehearsal does not know {name} --{flag}")
     if name in ("ADD", "COPY", "RUN") and _HERE_DOCUMENT.search(text):
-        raise instruction.refusal(
-            f"the rehearsal does not know here-documents (<<); use a file, or {name} in one line"
-        )
+        raise instruction.refusal(f"the rehearsal does not know here-documents (<<); use a file, or {name} in one line")
     if not text:
         raise instruction.refusal(f"{name} says nothing")
     return instruction

@@ -117,9 +117,7 @@ class _Build:
             editable.append(str(scratch) in call.key)
 
         try:
-            players = self._play(
-                scratch, record, lambda text: self._progress(f"Step {next(steps)}/{count} : {text}")
-            )
+            players = self._play(scratch, record, lambda text: self._progress(f"Step {next(steps)}/{count} : {text}"))
             digest = self._digest(players)
             packages = list(dict.fromkeys(players[-1].packages))
             names = [key for stage in packages for key in keys.get(stage, [])]

@@ -39,9 +39,7 @@ class FileTree:
             return [self.folder]
         found = sorted(self.folder.glob(name)) if _GLOB.search(name) else [self.folder / name]
         top = self.folder.resolve()
-        return [
-            path for path in found if path.exists() and path.resolve().is_relative_to(top) and self._has(path)
-        ]
+        return [path for path in found if path.exists() and path.resolve().is_relative_to(top) and self._has(path)]
 
     def walk(self, folder: Path) -> Iterator[Path]:
         """Everything below a folder that the ignore file leaves in, parents first."""
@@ -72,9 +70,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", text)
     meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile(
-        "".join(
-            meaning.get(piece) or (piece if piece.startswith("[") else re.escape(piece)) for piece in pieces
-        )
+        "".join(meaning.get(piece) or (piece if piece.startswith("[") else re.escape(piece)) for piece in pieces)
     )
 
 

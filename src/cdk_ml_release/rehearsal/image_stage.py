@@ -190,9 +190,7 @@ class StagePlayer:
         if sources:
             self._copy_from(tree, sources, destination, instruction)
 
-    def _copy_from(
-        self, tree: FileTree, sources: Sequence[str], destination: str, instruction: Instruction
-    ) -> None:
+    def _copy_from(self, tree: FileTree, sources: Sequence[str], destination: str, instruction: Instruction) -> None:
         mode = instruction.flag("chmod")
         if mode and not re.fullmatch(r"[0-7]{3,4}", mode):
             raise ValueError(f"--chmod must be an octal number such as 755, got {mode!r}")

@@ -30,6 +30,9 @@ __all__ = [
     "Stacks",
 ]
 
+BUILT_IN = frozenset({"AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle"})
+"""The types that need no handler: they do nothing."""
+
 _UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
@@ -60,10 +63,7 @@ class Stacks:
             now: The time, for events.
             on_event: Told every event as it happens, in the thread that deploys.
         """
-        inert: Mapping[str, Handler] = {
-            "AWS::CDK::Metadata": _Inert(),
-            "AWS::CloudFormation::WaitConditionHandle": _Inert(),
-        }
+        inert: dict[str, Handler] = {name: _Inert() for name in BUILT_IN}
         self._handlers = {**inert, **handlers}
         self._ssm_lookup = ssm_lookup
         self._registry = Registry(account, region, now, on_event)

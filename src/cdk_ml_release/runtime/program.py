@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -21,10 +22,15 @@ def run(work: Callable[[Mapping[str, str]], Mapping[str, str]]) -> int:
     Returns:
         The program's exit status. The reason of a failure is the last line that is printed.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Both end in one log: line by line they stay in order. A container may print what cannot be encoded.
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         exports = work(os.environ)
     except StageFailed as refusal:
-        print(f"stage failed: {refusal}", file=sys.stderr, flush=True)
+        # In one line, for a container's own reason may have several.
+        print(f"stage failed: {' '.join(str(refusal).split())}", file=sys.stderr, flush=True)
         return 1
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in exports.items()]
     Path(os.environ["ML_HOME"], "exports").write_text("".join(lines), encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from . import aws
 from .contract import StageFailed
 
 
@@ -22,7 +23,11 @@ def read(s3: Any, bucket: str, key: str) -> bytes | None:
     try:
         content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if aws.code(error) == "NoSuchKey":
+            return None
+        # Who may not list the bucket is told AccessDenied of a key that does not exist (source: GetObject in S3's
+        # reference). Whether a right to list bound to prefixes is enough it does not say, so the list itself is asked.
+        if aws.code(error) == "AccessDenied" and all(entry["Key"] != key for entry in keys(s3, bucket, key)):
             return None
         raise
     return content
@@ -50,9 +55,15 @@ def data_version(s3: Any, uri: str) -> str:
 def write_once(s3: Any, bucket: str, key: str, content: str) -> bool:
     """Create an object that must not be overwritten; False if it exists."""
     try:
-        s3.put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json", IfNoneMatch="*")
+        aws.retried(
+            lambda: s3.put_object(
+                Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json", IfNoneMatch="*"
+            ),
+            # Two writers at once: S3 asks for another try, and the later one then finds the object.
+            {"ConditionalRequestConflict"},
+        )
     except ClientError as error:
-        if error.response["Error"]["Code"] == "PreconditionFailed":
+        if aws.code(error) == "PreconditionFailed":
             return False
         raise
     return True

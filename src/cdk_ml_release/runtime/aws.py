@@ -1,0 +1,74 @@
+"""How the programs call AWS: patient clients, and pauses that grow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+_Answer = TypeVar("_Answer")
+
+# What botocore calls a throttled or an overloaded service, where its own retries were not enough.
+BUSY = frozenset({"RequestLimitExceeded", "ServiceUnavailableException", "Throttling", "ThrottlingException"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often to look at something that takes its time: often at first, for mistakes show early, then ever less."""
+
+    first_seconds: float = 0.2
+    growth: float = 1.3
+    longest_seconds: float = 30.0
+    limit_seconds: float = math.inf
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield the seconds that have passed: at once, and after every pause until the limit is over."""
+        started, pause = time.monotonic(), self.first_seconds
+        while True:
+            passed = time.monotonic() - started
+            yield passed
+            if passed >= self.limit_seconds:
+                return
+            time.sleep(pause)
+            pause = min(pause * self.growth, self.longest_seconds)
+
+
+RETRIES = Pace(first_seconds=0.5, growth=2.0, longest_seconds=15.0, limit_seconds=60.0)
+
+
+def client(service: str) -> Any:
+    """A client that rides out throttling and passing faults, whatever the retries of the installed boto3 are."""
+    # Imported on use: whoever only reads the records of a release needs no boto3, which takes a while to load.
+    import boto3
+    from botocore.config import Config
+
+    # SageMaker gives a model 60 seconds to answer; with botocore's own 60 the client would hang up first.
+    config = Config(retries={"mode": "standard", "total_max_attempts": 6}, read_timeout=70)
+    return boto3.client(service, config=config)
+
+
+def code(error: ClientError) -> str:
+    """The name of an error, such as ``ValidationException``."""
+    name: str = error.response["Error"]["Code"]
+    return name
+
+
+def message(error: ClientError) -> str:
+    """What AWS says of an error."""
+    return error.response["Error"].get("Message") or str(error)
+
+
+def retried(call: Callable[[], _Answer], codes: Collection[str], pace: Pace = RETRIES) -> _Answer:
+    """Call again while AWS answers with one of ``codes``; when the time is over, the error is raised."""
+    rounds = iter(pace)
+    next(rounds)
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if code(error) not in codes or next(rounds, None) is None:
+                raise
