@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cdk_ml_release.rehearsal.image import Image, build_image
+from cdk_ml_release.rehearsal.containers.image import Image, build_image
 
 EXAMPLE = Path(__file__).parents[2] / "examples/abalone"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cdk-ml-release"

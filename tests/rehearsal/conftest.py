@@ -14,8 +14,8 @@ import pytest
 
 from cdk_ml_release.rehearsal.assembly import Assembly, synthesize
 from cdk_ml_release.rehearsal.command import cache_folder
-from cdk_ml_release.rehearsal.execution import ActionRun, Execution
-from cdk_ml_release.rehearsal.plan import Action
+from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution
+from cdk_ml_release.rehearsal.pipelines.plan import Action
 from cdk_ml_release.rehearsal.rehearsal import Rehearsal
 from cdk_ml_release.rehearsal.report import report
 from cdk_ml_release.rehearsal.settings import Event, Settings

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from cdk_ml_release.rehearsal.plan import PlanError
+from cdk_ml_release.rehearsal.pipelines.plan import PlanError
 from cdk_ml_release.rehearsal.rehearsal import RehearsalError
-from cdk_ml_release.rehearsal.stacks import StackFailed
+from cdk_ml_release.rehearsal.stacks.stacks import StackFailed
 
 from .conftest import TINY, actions, failure
 

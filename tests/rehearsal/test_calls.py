@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from cdk_ml_release.rehearsal.calls import Call, CallError, Check, read_call
-from cdk_ml_release.rehearsal.policy import ANY_RESOURCE, decide
+from cdk_ml_release.rehearsal.cloud.calls import Call, CallError, Check, read_call
+from cdk_ml_release.rehearsal.cloud.policy import ANY_RESOURCE, decide
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Jobs"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cdk_ml_release.rehearsal.container import Container, ContainerError
-from cdk_ml_release.rehearsal.container_paths import namespaces_work, plan_paths
-from cdk_ml_release.rehearsal.image import build_image
+from cdk_ml_release.rehearsal.containers.container import Container, ContainerError
+from cdk_ml_release.rehearsal.containers.container_paths import namespaces_work, plan_paths
+from cdk_ml_release.rehearsal.containers.image import build_image
 
 MAIN = """#!/usr/bin/env python3
 import json, os, pathlib, sys
@@ -333,8 +333,8 @@ def test_a_rehearsal_that_dies_takes_its_containers_along(mode, image, tmp_path,
     code = f"""
 import time
 from pathlib import Path
-from cdk_ml_release.rehearsal.container import Container
-from cdk_ml_release.rehearsal.image import load_image
+from cdk_ml_release.rehearsal.containers.container import Container
+from cdk_ml_release.rehearsal.containers.image import load_image
 image = load_image(Path({str(tmp_path / "store")!r}), {built.digest!r})
 container = Container.start(
     image, ["sleep", "60"], opt_ml=Path({str(opt_ml)!r}), environment={{}}, log=print)

@@ -11,8 +11,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cdk_ml_release.rehearsal.docker import install
-from cdk_ml_release.rehearsal.image import find_pushed
+from cdk_ml_release.rehearsal.containers.docker import install
+from cdk_ml_release.rehearsal.containers.image import find_pushed
 
 REGISTRY = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 REPOSITORY = f"{REGISTRY}/abalone"

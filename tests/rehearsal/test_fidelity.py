@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_ml_release.rehearsal.account import Account
-from cdk_ml_release.rehearsal.cloudformation_api import OPERATIONS, services
+from cdk_ml_release.rehearsal.cloud.account import Account
+from cdk_ml_release.rehearsal.cloud.cloudformation_api import OPERATIONS, services
+from cdk_ml_release.rehearsal.cloud.gateway import Gateway
+from cdk_ml_release.rehearsal.cloud.hosting import hosting_handlers
+from cdk_ml_release.rehearsal.cloud.resources import handlers
+from cdk_ml_release.rehearsal.cloud.workplace import Workplace, now
 from cdk_ml_release.rehearsal.fidelity import ACTION_TYPES, RESOURCE_TYPES, render
-from cdk_ml_release.rehearsal.gateway import Gateway
-from cdk_ml_release.rehearsal.hosting import hosting_handlers
-from cdk_ml_release.rehearsal.performers import Performers
-from cdk_ml_release.rehearsal.resources import handlers
-from cdk_ml_release.rehearsal.stacks import BUILT_IN, Stacks
-from cdk_ml_release.rehearsal.workplace import Workplace, now
+from cdk_ml_release.rehearsal.pipelines.performers import Performers
+from cdk_ml_release.rehearsal.stacks.stacks import BUILT_IN, Stacks
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from cdk_ml_release.rehearsal.dockerfile import parse_dockerfile
-from cdk_ml_release.rehearsal.image import (
+from cdk_ml_release.rehearsal.containers.dockerfile import parse_dockerfile
+from cdk_ml_release.rehearsal.containers.image import (
     DockerfileError,
     build_image,
     find_pushed,
     load_image,
     record_push,
 )
-from cdk_ml_release.rehearsal.image_pip import pip_arguments, prepare_pip
-from cdk_ml_release.rehearsal.shell_words import split_words
+from cdk_ml_release.rehearsal.containers.image_pip import pip_arguments, prepare_pip
+from cdk_ml_release.rehearsal.containers.shell_words import split_words
 
 BASE = "FROM python:3.11-slim\n"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from cdk_ml_release.rehearsal.policy import ANY_RESOURCE, PolicyError, decide, may_assume
+from cdk_ml_release.rehearsal.cloud.policy import ANY_RESOURCE, PolicyError, decide, may_assume
 
 JOB = "arn:aws:sagemaker:eu-west-1:111122223333:training-job/abalone-train-1"
 JOBS = "arn:aws:sagemaker:eu-west-1:111122223333:training-job/abalone-*"

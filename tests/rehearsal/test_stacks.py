@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_ml_release.rehearsal.stacks import (
+from cdk_ml_release.rehearsal.stacks.stacks import (
     Physical,
     Request,
     ResourceRefused,
@@ -78,9 +78,7 @@ class Thing:
 
     def _stored(self, name: str, request: Request) -> Physical:
         self.world.things[name] = request.properties
-        return Physical(
-            id=name, attributes={"Arn": f"arn:{name}", "Colour": str(request.properties.get("Colour"))}
-        )
+        return Physical(id=name, attributes={"Arn": f"arn:{name}", "Colour": str(request.properties.get("Colour"))})
 
 
 @pytest.fixture
@@ -431,9 +429,7 @@ def test_a_reason_of_several_lines_becomes_one(stacks, world):
 def test_an_expression_without_a_value_fails_its_resource_and_rolls_back(stacks, world):
     document = endpoint(Late=thing({"Arn": {"Fn::GetAtt": ["Endpoint", "Url"]}}))
 
-    with pytest.raises(
-        StackFailed, match=r"'Late' .* of 'Endpoint' must be one of \['Arn', 'Colour'\], got 'Url'"
-    ):
+    with pytest.raises(StackFailed, match=r"'Late' .* of 'Endpoint' must be one of \['Arn', 'Colour'\], got 'Url'"):
         deploy(stacks, document)
 
     assert world.things == {}
@@ -491,9 +487,7 @@ def test_a_rollback_that_fails_keeps_what_may_be_in_use_until_the_stack_is_delet
 
 def test_a_creation_whose_rollback_fails_keeps_what_is_left(stacks, world):
     world.refuse = lambda verb, request: (
-        ResourceRefused("no")
-        if (verb, request.logical_id) in {("create", "Config"), ("delete", "Model")}
-        else None
+        ResourceRefused("no") if (verb, request.logical_id) in {("create", "Config"), ("delete", "Model")} else None
     )
 
     with pytest.raises(StackFailed, match="the stack is in ROLLBACK_FAILED because 'Model'"):
@@ -508,9 +502,8 @@ def test_fails_when_types_are_not_known_and_names_each(stacks, world):
     with pytest.raises(StackFailed) as failure:
         deploy(stacks, document)
 
-    assert (
-        "the rehearsal does not know the resource type of 'Queue' (AWS::SQS::Queue), 'Mine' (Custom::Mine)"
-        in str(failure.value)
+    assert "the rehearsal does not know the resource type of 'Queue' (AWS::SQS::Queue), 'Mine' (Custom::Mine)" in str(
+        failure.value
     )
     assert world.calls == []
     assert stacks.get("abalone") is None
@@ -605,9 +598,7 @@ def test_a_refused_deletion_keeps_what_it_needs_and_can_be_tried_again(stacks, w
     deploy(stacks, endpoint(Topic=thing()))
     world.refuse = refuse("delete", "Config", DENIED)
 
-    with pytest.raises(
-        StackFailed, match=r"cannot be deleted: 'Config' .*AccessDenied.*; 'Model' .*still needed"
-    ):
+    with pytest.raises(StackFailed, match=r"cannot be deleted: 'Config' .*AccessDenied.*; 'Model' .*still needed"):
         stacks.delete("abalone", caller="deployer")
     left = stacks.get("abalone")
     world.refuse = lambda verb, request: None
@@ -633,9 +624,7 @@ def test_the_deletion_policy_decides_when_a_resource_or_its_stack_goes(stacks, w
     assert world.statuses().count("Data DELETE_SKIPPED") == (2 if kept else 0)
 
 
-@pytest.mark.parametrize(
-    ("policy", "kept"), [("Retain", ["Data#1"]), ("RetainExceptOnCreate", []), ("Delete", [])]
-)
+@pytest.mark.parametrize(("policy", "kept"), [("Retain", ["Data#1"]), ("RetainExceptOnCreate", []), ("Delete", [])])
 def test_the_deletion_policy_decides_when_a_creation_is_rolled_back(stacks, world, policy, kept):
     world.refuse = refuse("create", "Model")
     document = template(Data=thing(DeletionPolicy=policy), Model=thing({"Of": {"Ref": "Data"}}))
@@ -659,9 +648,7 @@ def test_the_replace_policy_decides_what_happens_to_a_replaced_resource(stacks, 
 
 PRODUCER = {
     **template(Data=thing({"Size": 1})),
-    "Outputs": {
-        "Name": {"Value": {"Ref": "Data"}, "Export": {"Name": {"Fn::Sub": "${AWS::StackName}-data"}}}
-    },
+    "Outputs": {"Name": {"Value": {"Ref": "Data"}, "Export": {"Name": {"Fn::Sub": "${AWS::StackName}-data"}}}},
 }
 IMPORTER = template(Model=thing({"Data": {"Fn::ImportValue": "data-data"}}))
 
@@ -718,9 +705,7 @@ def test_fails_when_an_export_that_another_stack_imports_would_go(stacks, world,
     deploy(stacks, IMPORTER, "model")
     in_service = dict(world.things)
 
-    with pytest.raises(
-        StackFailed, match="export 'data-data' must stay as it is, because stack 'model' imports it"
-    ):
+    with pytest.raises(StackFailed, match="export 'data-data' must stay as it is, because stack 'model' imports it"):
         change(stacks)
 
     assert world.things == in_service
@@ -784,9 +769,7 @@ def test_a_handler_cannot_change_what_is_remembered(stacks, world):
 def test_different_stacks_are_deployed_at_the_same_time(stacks, world):
     both = threading.Barrier(2, timeout=5)
     world.refuse = lambda verb, request: both.wait() and None
-    threads = [
-        threading.Thread(target=deploy, args=(stacks, template(Model=thing()), name)) for name in ("a", "b")
-    ]
+    threads = [threading.Thread(target=deploy, args=(stacks, template(Model=thing()), name)) for name in ("a", "b")]
 
     for thread in threads:
         thread.start()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdk_ml_release.rehearsal.template import BoundTemplate, Template, TemplateRefused
+from cdk_ml_release.rehearsal.stacks.template import BoundTemplate, Template, TemplateRefused
 
 PSEUDO = {
     "AWS::AccountId": "111122223333",
@@ -161,9 +161,7 @@ def test_fails_when_an_expression_has_no_value(expression, message):
     ],
 )
 def test_fails_when_a_name_is_not_declared_even_in_a_branch_not_taken(value):
-    with pytest.raises(
-        TemplateRefused, match=r"resource 'Probe' refers to '.*', which is not in the template"
-    ):
+    with pytest.raises(TemplateRefused, match=r"resource 'Probe' refers to '.*', which is not in the template"):
         resolve(value, Conditions=CONDITIONS)
 
 
@@ -386,9 +384,7 @@ def test_the_rule_about_the_version_of_the_bootstrap_stack_is_left_alone():
         "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": name}},
         "Rules": {
             "CheckBootstrapVersion": {
-                "Assertions": [
-                    {"Assert": {"Fn::Not": [{"Fn::Contains": [["1"], {"Ref": "BootstrapVersion"}]}]}}
-                ]
+                "Assertions": [{"Assert": {"Fn::Not": [{"Fn::Contains": [["1"], {"Ref": "BootstrapVersion"}]}]}}]
             }
         },
     }

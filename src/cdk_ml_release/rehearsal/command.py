@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from .assembly import Assembly, AssemblyError, synthesize
-from .dockerfile import DockerfileError
-from .events import PatternError
-from .gateway import ApiError
-from .plan import PlanError
-from .policy import PolicyError
+from .cloud.events import PatternError
+from .cloud.gateway import ApiError
+from .cloud.policy import PolicyError
+from .containers.dockerfile import DockerfileError
+from .pipelines.plan import PlanError
 from .progress import Screen
 from .rehearsal import Rehearsal, RehearsalError
 from .report import report, write_report
 from .settings import SettingsError, read_settings
-from .stacks import StackFailed
-from .template import TemplateRefused
+from .stacks.stacks import StackFailed
+from .stacks.template import TemplateRefused
 
 _USERS_FAULT = (
     *(ApiError, AssemblyError, DockerfileError, PatternError, PlanError, PolicyError, RehearsalError),

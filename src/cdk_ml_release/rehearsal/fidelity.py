@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import cloudformation_api, registry_api
-from .gateway import MOTO_OPERATIONS, MOTO_SERVICES, Gateway
-from .sagemaker_endpoints import SageMakerEndpoints
-from .sagemaker_jobs import SageMakerJobs
-from .workplace import Workplace
+from .cloud import cloudformation_api, registry_api
+from .cloud.gateway import MOTO_OPERATIONS, MOTO_SERVICES, Gateway
+from .cloud.sagemaker_endpoints import SageMakerEndpoints
+from .cloud.sagemaker_jobs import SageMakerJobs
+from .cloud.workplace import Workplace
 
 Fidelity = Literal["real", "imitated", "skipped"]
 
@@ -68,9 +68,7 @@ RESOURCE_TYPES: Mapping[str, Known] = {
     "AWS::SNS::Topic": _imitated("moto; takes messages"),
     "AWS::SNS::TopicPolicy": _skipped("not evaluated"),
     "AWS::SSM::Parameter": _imitated("moto"),
-    "AWS::SageMaker::Endpoint": _real(
-        "one serving process for each instance; a new fleet takes over once healthy"
-    ),
+    "AWS::SageMaker::Endpoint": _real("one serving process for each instance; a new fleet takes over once healthy"),
     "AWS::SageMaker::EndpointConfig": _imitated("one variant on instances, data capture; instance types mean nothing"),
     "AWS::SageMaker::Model": _imitated("one container, by image or registered version"),
     "AWS::SageMaker::ModelPackageGroup": _imitated("moto"),

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from .execution import ActionRun, Execution
-from .plan import Action
+from .pipelines.execution import ActionRun, Execution
+from .pipelines.plan import Action
 
 _MARKS = {"Succeeded": "[green]✓[/]", "Failed": "[red]✗[/]"}
 

@@ -11,20 +11,20 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from . import cloudformation_api, events, registry_api
-from .account import Account
 from .assembly import Assembly
-from .gateway import Gateway
-from .hosting import hosting_handlers
-from .performers import Performers
-from .plan import plan
-from .resources import handlers
-from .sagemaker_endpoints import SageMakerEndpoints
-from .sagemaker_jobs import SageMakerJobs
+from .cloud import cloudformation_api, events, registry_api
+from .cloud.account import Account
+from .cloud.gateway import Gateway
+from .cloud.hosting import hosting_handlers
+from .cloud.resources import handlers
+from .cloud.sagemaker_endpoints import SageMakerEndpoints
+from .cloud.sagemaker_jobs import SageMakerJobs
+from .cloud.workplace import Workplace, now
+from .pipelines.performers import Performers
+from .pipelines.plan import plan
+from .pipelines.walk import Progress, Walker
 from .settings import Event, SampleRequest, Settings
-from .stacks import Stacks
-from .walk import Progress, Walker
-from .workplace import Workplace, now
+from .stacks.stacks import Stacks
 
 
 class RehearsalError(Exception):

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, FileSystemLoader
 
 from ..runtime.contract import Manifest, RunFolder
-from .execution import Execution
+from .pipelines.execution import Execution
 from .rehearsal import Rehearsal
 
 
@@ -44,7 +44,7 @@ def report(rehearsal: Rehearsal) -> dict[str, Any]:
 def write_report(content: dict[str, Any], folder: Path) -> None:
     """Write both reports into a folder."""
     (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    page = Environment(loader=PackageLoader(__package__, ""), autoescape=True, trim_blocks=True)
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     (folder / "report.html").write_text(page.get_template("report.html").render(content), encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-MODEL_NAME_PATTERN = r"[a-z0-9](-?[a-z0-9]){0,31}"
+MODEL_NAME_PATTERN = r"(?!.{33})[a-z0-9](-?[a-z0-9])*"
 """At most 32 characters, so that ``<model>-preprocess-<run>-<attempt>`` stays within SageMaker's 63."""
 
 RUN_LABEL_LENGTH = 12
@@ -74,7 +74,12 @@ class Gate:
         return value <= self.limit if self.comparison == "at_most" else value >= self.limit
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.comparison.replace('_', ' ')} {self.limit:g}"
+        return f"{self.metric} {self.rule}"
+
+    @property
+    def rule(self) -> str:
+        """The limit in words, such as ``at most 2.5``."""
+        return f"{self.comparison.replace('_', ' ')} {self.limit:.15g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +172,11 @@ class ReleaseSettings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> ReleaseSettings:
         """Read back what :meth:`to_environment` wrote."""
-        return cls(**{name: env.get(f"ML_{name.upper()}", "") for name in cls.__dataclass_fields__})
+        given = {name: env.get(f"ML_{name.upper()}", "") for name in cls.__dataclass_fields__}
+        missing = [f"ML_{name.upper()}" for name, value in given.items() if not value and name != "kms_key"]
+        if missing:
+            raise KeyError(*missing)
+        return cls(**given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +201,9 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        """Read a stored manifest."""
-        return cls(**json.loads(text))
+        """Read a stored manifest; what a later version of this library has added to it is left out."""
+        stored = json.loads(text)
+        return cls(**{name: stored[name] for name in cls.__dataclass_fields__})
 
 
 def endpoint_record_key(endpoint_name: str) -> str:

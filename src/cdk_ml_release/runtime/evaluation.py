@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .contract import Gate, Manifest, StageFailed
 
 LONGEST_SUMMARY = 400
 _MOST_METRICS = 40
+_MOST_NAMES = 20
 
 
 def metrics(content: bytes | None, uri: str, gates: Sequence[Gate]) -> dict[str, float]:
@@ -22,7 +23,7 @@ def metrics(content: bytes | None, uri: str, gates: Sequence[Gate]) -> dict[str,
         gates: Whose metrics must be there.
 
     Returns:
-        At most 40 metrics, the gated ones first.
+        The gated metrics, then others up to 40 in all.
 
     Raises:
         StageFailed: if the file is missing, is not a JSON object, or lacks a gated metric.
@@ -31,25 +32,40 @@ def metrics(content: bytes | None, uri: str, gates: Sequence[Gate]) -> dict[str,
         raise StageFailed(f"the evaluation wrote no {uri}: let 'evaluate' write evaluation.json")
     try:
         document = json.loads(content)
-    except ValueError as error:
+        if not isinstance(document, dict):
+            raise StageFailed(f"{uri} must hold a JSON object, got {type(document).__name__}")
+        values = dict(_values(document, ""))
+    except (ValueError, RecursionError) as error:
         raise StageFailed(f"{uri} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise StageFailed(f"{uri} must hold a JSON object, got {type(document).__name__}")
-    found = dict(_numbers(document, ""))
+    found = {path: float(value) for path, value in values.items() if _is_number(value)}
     for gate in gates:
+        if gate.metric in values and gate.metric not in found:
+            told = json.dumps(values[gate.metric])[:80]
+            raise StageFailed(f"{uri} must hold a finite number at '{gate.metric}', which is gated, got {told}")
         if gate.metric not in found:
-            known = ", ".join(sorted(found)) or "none"
-            raise StageFailed(f"{uri} has no number at '{gate.metric}', which is gated; it has: {known}")
+            raise StageFailed(f"{uri} has no number at '{gate.metric}', which is gated; it has: {_names(found)}")
     gated = {gate.metric: found[gate.metric] for gate in gates}
-    return dict(list((gated | found).items())[:_MOST_METRICS])
+    return dict(list((gated | found).items())[: max(_MOST_METRICS, len(gated))])
 
 
-def _numbers(node: Any, path: str) -> Iterable[tuple[str, float]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _numbers(value, f"{path}.{key}".lstrip("."))
-    elif isinstance(node, int | float) and not isinstance(node, bool) and math.isfinite(node):
-        yield path, float(node)
+def _values(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        below = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from _values(value, below)
+        else:
+            yield below, value
+
+
+def _is_number(value: Any) -> bool:
+    # A whole number may be too large for a float; NaN is on neither side of anything.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _names(found: Iterable[str]) -> str:
+    names = sorted(found)
+    rest = len(names) - _MOST_NAMES
+    return ", ".join([*names[:_MOST_NAMES], *([f"{rest} more"] if rest > 0 else [])]) or "none"
 
 
 def check_gates(found: Mapping[str, float], gates: Iterable[Gate]) -> None:
@@ -59,7 +75,7 @@ def check_gates(found: Mapping[str, float], gates: Iterable[Gate]) -> None:
         StageFailed: naming metric, value and limit of each gate that is not met.
     """
     missed = [
-        f"{gate.metric} is {found[gate.metric]:g}, which is not {gate.comparison.replace('_', ' ')} {gate.limit:g}"
+        f"{gate.metric} is {found[gate.metric]:.15g}, which is not {gate.rule}"
         for gate in gates
         if not gate.allows(found[gate.metric])
     ]
@@ -70,7 +86,7 @@ def check_gates(found: Mapping[str, float], gates: Iterable[Gate]) -> None:
 def summary(
     found: Mapping[str, float], gates: Sequence[Gate], in_service: Mapping[str, Manifest], model: str, commit: str
 ) -> str:
-    """What an approver must know, in at most 400 characters.
+    """What an approver must know, in one line of at most 400 characters.
 
     Args:
         found: The new model's metrics.
@@ -79,16 +95,19 @@ def summary(
         model: The model's name.
         commit: The revision of its code.
     """
-    parts = []
-    for gate in gates:
-        value = found[gate.metric]
-        told = f"{gate.metric.removesuffix('.value')} {value:.4g} (gate: {gate.comparison.replace('_', ' ')} {gate.limit:g}"
-        for endpoint, manifest in sorted(in_service.items()):
-            if gate.metric in manifest.metrics:
-                change = value - manifest.metrics[gate.metric]
-                told += f"; in service at {endpoint}: {manifest.metrics[gate.metric]:.4g}, change {change:+.4g}"
-        parts.append(f"{told})")
+    parts = [_told(gate, found[gate.metric], in_service) for gate in gates]
     if not in_service:
         parts.append("no model in service yet")
-    text = f"{model} from commit {commit[:8]}: {'; '.join(parts)}"
+    text = " ".join(f"{model} from commit {commit[:8]}: {'; '.join(parts)}".split())
+    # It becomes a pipeline variable, whose value had better not look like another one.
+    text = text.replace("#{", "# {")
     return text if len(text) <= LONGEST_SUMMARY else text[: LONGEST_SUMMARY - 3] + "..."
+
+
+def _told(gate: Gate, value: float, in_service: Mapping[str, Manifest]) -> str:
+    told = f"{gate.metric.removesuffix('.value')} {value:.4g} (gate: {gate.rule}"
+    for endpoint, manifest in sorted(in_service.items()):
+        if gate.metric in manifest.metrics:
+            before = manifest.metrics[gate.metric]
+            told += f"; in service at {endpoint}: {before:.4g}, change {value - before:+.4g}"
+    return f"{told})"

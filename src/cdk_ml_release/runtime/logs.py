@@ -42,16 +42,15 @@ class LogTail:
 
     def _streams(self) -> list[str]:
         found: list[str] = []
-        page: dict[str, Any] = {}
-        while not found or "nextToken" in page:
-            more = {"nextToken": page["nextToken"]} if "nextToken" in page else {}
+        more: dict[str, str] = {}
+        while True:
             page = self._logs.describe_log_streams(
                 logGroupName=self._group, logStreamNamePrefix=self._prefix, limit=50, **more
             )
             found += [stream["logStreamName"] for stream in page["logStreams"]]
-            if not found and "nextToken" not in page:
-                break
-        return found
+            if "nextToken" not in page:
+                return found
+            more = {"nextToken": page["nextToken"]}
 
     def _print_stream(self, stream: str, margin: str) -> None:
         # A page may be empty before the end; the end is where the token stays the same (source: GetLogEvents).

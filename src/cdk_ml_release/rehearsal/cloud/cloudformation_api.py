@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from ..stacks.stacks import Stack, StackFailed, Stacks
 from .calls import Call
 from .gateway import ApiError, Service
-from .stacks import Stack, StackFailed, Stacks
 
 OPERATIONS = frozenset({("cloudformation", "DescribeStacks"), ("cloudformation", "DeleteStack")})
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..containers.container import Container, ContainerError
 from . import storage
-from .container import Container, ContainerError
 from .workplace import Workplace
 
 _PING_SECONDS = 2.0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..containers.image import Image, find_pushed
 from .gateway import Gateway
-from .image import Image, find_pushed
 
 
 @dataclass(frozen=True, kw_only=True)

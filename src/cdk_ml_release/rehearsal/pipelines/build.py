@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import docker
-from .assembly import unzip
+from ..assembly import unzip
+from ..cloud.workplace import Workplace
+from ..containers import docker
 from .buildspec import ArtifactSpec, Buildspec, BuildspecError, read_buildspec
-from .workplace import Workplace
 
 _IMAGES, _CACHE = "ML_REHEARSAL_IMAGES", "ML_REHEARSAL_CACHE"
 _STOP_GRACE_SECONDS = 3.0

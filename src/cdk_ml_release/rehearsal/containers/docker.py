@@ -23,7 +23,7 @@ _VERSION = "Docker version 0.0.0-rehearsal, played by cdk-ml-release"
 
 def install(bin_dir: Path) -> None:
     """Write an executable ``docker`` into a folder that a rehearsed shell has on its PATH."""
-    source_root = Path(__file__).parents[2]
+    source_root = Path(__file__).parents[3]
     # -P: a model's folder may hold a file such as types.py, which must not hide the standard library's
     command = f"exec {shlex.quote(sys.executable)} -P -m {__package__}.docker"
     script = bin_dir / "docker"

@@ -12,9 +12,9 @@ from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from ..stacks.handler import Handler, Physical, Request, ResourceRefused
 from .account import Account
 from .gateway import Gateway
-from .handler import Handler, Physical, Request, ResourceRefused
 
 Properties = Mapping[str, Any]
 _AWS_MANAGED = "arn:aws:iam::aws:policy/"

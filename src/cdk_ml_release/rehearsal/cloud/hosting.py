@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..stacks.handler import Handler, Physical, Request, ResourceRefused
 from .gateway import Gateway
-from .handler import Handler, Physical, Request, ResourceRefused
 from .resources import Played, _made_name
 
 _DELAY_SECONDS = 0.1

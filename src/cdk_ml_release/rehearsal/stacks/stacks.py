@@ -135,9 +135,7 @@ class Stacks:
             if stack := self.get(name):
                 self._delete(stack, caller)
 
-    def _bind(
-        self, stack: Stack, template: Mapping[str, Any], parameters: Mapping[str, str]
-    ) -> BoundTemplate:
+    def _bind(self, stack: Stack, template: Mapping[str, Any], parameters: Mapping[str, str]) -> BoundTemplate:
         try:
             bound = Template(template).bind(
                 parameters=parameters,
@@ -150,9 +148,7 @@ class Stacks:
         declared = bound.resources.values()
         if unknown := [item for item in declared if item.type not in self._handlers]:
             names = ", ".join(f"{item.logical_id!r} ({item.type})" for item in unknown)
-            raise StackFailed(
-                stack.name, f"the rehearsal does not know the resource type of {names}; replace them"
-            )
+            raise StackFailed(stack.name, f"the rehearsal does not know the resource type of {names}; replace them")
         for item in declared:
             held = stack.resources.get(item.logical_id)
             if held and held.type != item.type:
@@ -172,8 +168,7 @@ class Stacks:
         scope = self._registry.scope(bound.scope, stack.resources, set())
         try:
             return _answers(bound, scope) == (stack.outputs, stack.exports) and all(
-                _properties(bound, name, scope) == stack.resources[name].properties
-                for name in bound.resources
+                _properties(bound, name, scope) == stack.resources[name].properties for name in bound.resources
             )
         except TemplateRefused:
             return False  # the update will say so, and roll back

@@ -218,9 +218,7 @@ def _select(argument: Any, scope: Scope) -> Any:
     index, items = _arguments("Fn::Select", argument, 2)
     number = text(index, "'Fn::Select'")
     if not isinstance(items, list) or not number.isdigit() or int(number) >= len(items):
-        raise TemplateRefused(
-            f"'Fn::Select' needs an index of its list, got {index!r} of {items!r}; change it"
-        )
+        raise TemplateRefused(f"'Fn::Select' needs an index of its list, got {index!r} of {items!r}; change it")
     return items[int(number)]
 
 
@@ -255,9 +253,7 @@ def _import_value(argument: Any, scope: Scope) -> Any:
 
 def _get_stack_output(argument: Any, scope: Scope) -> Any:
     if not isinstance(argument, dict) or not {"StackName", "OutputName"} <= argument.keys():
-        raise TemplateRefused(
-            f"'Fn::GetStackOutput' needs a stack and an output, got {argument!r}; name both"
-        )
+        raise TemplateRefused(f"'Fn::GetStackOutput' needs a stack and an output, got {argument!r}; name both")
     return scope.output(argument["StackName"], argument["OutputName"], argument.get("Region"))
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .account import Account
-from .assembly import zip_folder
+from ..assembly import zip_folder
+from ..cloud.account import Account
+from ..cloud.gateway import ApiError
+from ..cloud.workplace import Workplace
+from ..stacks.stacks import StackFailed, Stacks
+from ..stacks.template import TemplateRefused
 from .build import Build
 from .execution import Execution, Outcome, UnknownVariable
-from .gateway import ApiError
 from .plan import Action
-from .stacks import StackFailed, Stacks
-from .template import TemplateRefused
-from .workplace import Workplace
 
 Performer = Callable[[Action, Execution, Callable[[str], None]], Outcome]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ..containers.container import Container, ContainerError
 from . import storage
-from .container import Container, ContainerError
 from .workplace import ImageMissing, Workplace, now
 
 _TICK_SECONDS = 0.05

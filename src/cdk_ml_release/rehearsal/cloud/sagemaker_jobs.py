@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..runtime import shapes
+from ...runtime import shapes
 from .calls import Call
 from .gateway import ApiError, Service
 from .job import Job

@@ -216,9 +216,7 @@ class Template:
         if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
             raise TemplateRefused(f"{where} must have a 'Type', got {resource!r}; add it")
         if unknown := sorted(resource.keys() - _ATTRIBUTES):
-            raise TemplateRefused(
-                f"{unknown[0]!r} of {where} is not an attribute the rehearsal knows; remove it"
-            )
+            raise TemplateRefused(f"{unknown[0]!r} of {where} is not an attribute the rehearsal knows; remove it")
         for attribute, allowed in _POLICIES.items():
             if (policy := resource.get(attribute, "Delete")) not in allowed:
                 raise TemplateRefused(
@@ -226,9 +224,7 @@ class Template:
                 )
         for other in _list(resource.get("DependsOn", [])):
             if other not in self._resources:
-                raise TemplateRefused(
-                    f"'DependsOn' of {where} must name resources, got {other!r}; declare it"
-                )
+                raise TemplateRefused(f"'DependsOn' of {where} must name resources, got {other!r}; declare it")
         self._check_condition(resource, where)
         known = self._parameters.keys() | _PSEUDO_PARAMETERS | self._resources.keys()
         self._check_expression([resource.get("Properties"), resource.get("Metadata")], where, known)
@@ -236,9 +232,7 @@ class Template:
     def _check_condition(self, owner: Mapping[str, Any], where: str) -> None:
         if "Condition" in owner and owner["Condition"] not in self._conditions:
             condition = owner["Condition"]
-            raise TemplateRefused(
-                f"'Condition' of {where} must be in 'Conditions', got {condition!r}; declare it"
-            )
+            raise TemplateRefused(f"'Condition' of {where} must be in 'Conditions', got {condition!r}; declare it")
 
     def _check_expression(self, value: Any, where: str, known: Set[str]) -> None:
         check_functions(value, where)

@@ -82,9 +82,7 @@ class Registry:
             StackFailed: if ``name`` cannot be a stack's name.
         """
         if not _NAME.fullmatch(name):
-            raise StackFailed(
-                name, "must be named by 1 to 128 letters, digits and '-', a letter first; rename it"
-            )
+            raise StackFailed(name, "must be named by 1 to 128 letters, digits and '-', a letter first; rename it")
         with self._lock:
             self._born += 1
             unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{self._account}/{self._region}/{name}/{self._born}")
@@ -185,9 +183,7 @@ class Registry:
             for stack in self:
                 if name in stack.exports:
                     return stack.exports[name]
-            raise TemplateRefused(
-                f"'Fn::ImportValue' needs the export {name!r}, got none; deploy its stack first"
-            )
+            raise TemplateRefused(f"'Fn::ImportValue' needs the export {name!r}, got none; deploy its stack first")
 
         return replace(parameters, ref=ref, attribute=attribute, imported=imported, output=self._output)
 

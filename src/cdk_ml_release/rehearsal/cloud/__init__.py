@@ -1,0 +1,1 @@
+"""The rehearsed AWS: a gateway, what it checks, and the services behind it."""

@@ -1,0 +1,1 @@
+"""Docker and the container: images from Dockerfiles, entry points as processes."""

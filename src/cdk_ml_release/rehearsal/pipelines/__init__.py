@@ -1,0 +1,1 @@
+"""CodePipeline and CodeBuild: walking the declared pipeline, performing its actions."""

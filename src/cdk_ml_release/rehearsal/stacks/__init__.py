@@ -1,0 +1,1 @@
+"""CloudFormation: templates, and stacks that are created, updated and rolled back."""
