@@ -1,7 +1,8 @@
 """Write ``runtime/shapes.json``: the part of botocore's SageMaker model that job requests are checked against.
 
 The constructs check the request documents at synth, where botocore need not be installed; so the facts travel with
-the package. Run it again after botocore was updated; a test fails while the two differ.
+the package, and with them the version of botocore that they come from. Run it again when botocore was updated and a
+test says that the facts have changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import botocore
 from botocore.loaders import Loader
 
 OPERATIONS = ("CreateProcessingJob", "CreateTrainingJob")
@@ -38,8 +40,8 @@ def render() -> str:
     found: dict[str, Any] = {}
     for operation in OPERATIONS:
         collect(model["shapes"], model["operations"][operation]["input"]["shape"], found)
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found))
-    return "{\n" + lines + "\n}\n"
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found))
+    return f'{{\n "botocore": "{botocore.__version__}",\n "shapes": {{\n{lines}\n }}\n}}\n'
 
 
 if __name__ == "__main__":

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aws_cdk import Aws, Duration, IgnoreMode
+from aws_cdk import Duration, IgnoreMode
 from aws_cdk import aws_codebuild as codebuild
-from aws_cdk import aws_iam as iam
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
+
+from ._permissions import Allow, role
 
 _RUNTIME = Path(__file__).parent / "runtime"
 _PYTHON_VERSION = "3.13"
@@ -34,8 +38,9 @@ class RuntimeProject(Construct):
         construct_id: str,
         *,
         program: str,
-        files: Mapping[str, str],
         environment: Mapping[str, str],
+        allows: Sequence[Allow],
+        files: Mapping[str, str] | None = None,
         exports: Sequence[str] = (),
         artifact_files: Sequence[str] = (),
         builds_containers: bool = False,
@@ -46,62 +51,97 @@ class RuntimeProject(Construct):
             scope: The construct that this project belongs to.
             construct_id: Unique among the children of ``scope``.
             program: What follows ``python3 -m``, such as ``runtime.container``; may name environment variables.
-            files: Documents that travel beside the runtime: path to content.
             environment: The program's settings.
+            allows: What the program may do.
+            files: Documents that travel beside the runtime: path to content.
             exports: Variables that the program exports to later actions.
             artifact_files: What the program leaves in ``$ML_HOME/artifact`` for the output artifact.
             builds_containers: Whether the program calls Docker, which needs a privileged build.
         """
         super().__init__(scope, construct_id)
-        asset = _asset(self, files)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["s3:GetObject"], resources=[f"{asset.bucket.bucket_arn}/{asset.s3_object_key}"]
-            )
-        )
-        values = {
-            "ML_RUNTIME_BUCKET": asset.s3_bucket_name,
-            "ML_RUNTIME_KEY": asset.s3_object_key,
-            **environment,
-        }
+        bucket_name, key, object_arn = _asset(self, files or {})
+        self.role = role(self, "Role", "codebuild.amazonaws.com", [Allow(["s3:GetObject"], [object_arn]), *allows])
+        values = {"ML_RUNTIME_BUCKET": bucket_name, "ML_RUNTIME_KEY": key, **environment}
         self.project = codebuild.PipelineProject(
             self,
             "Resource",
             role=self.role,
             build_spec=codebuild.BuildSpec.from_object(_build_spec(program, exports, artifact_files)),
             environment=codebuild.BuildEnvironment(
-                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6,
-                compute_type=codebuild.ComputeType.SMALL,
-                privileged=builds_containers,
+                build_image=_image(), compute_type=codebuild.ComputeType.SMALL, privileged=builds_containers
             ),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()
-            },
+            environment_variables=_variables(values),
+            grant_report_group_permissions=False,
             # A build that waits for a job must outlive it; the job's own limit is what ends it.
             timeout=Duration.hours(1 if builds_containers else 36),
         )
 
-    def allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Any = None) -> None:
-        """Add a statement to the project's role."""
-        self.role.add_to_policy(
-            iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
+    def action(
+        self,
+        action_name: str,
+        run_order: int,
+        source: codepipeline.Artifact,
+        environment: Mapping[str, str],
+        *,
+        namespace: str,
+        output: codepipeline.Artifact | None = None,
+    ) -> actions.CodeBuildAction:
+        """An action that runs the program.
+
+        Args:
+            action_name: Its name in the stage.
+            run_order: Its place in the stage.
+            source: The model's code, which the program starts in.
+            environment: What only an execution knows.
+            namespace: Where later actions find what the program exports.
+            output: What takes the program's artifact files.
+        """
+        return actions.CodeBuildAction(
+            action_name=action_name,
+            run_order=run_order,
+            project=self.project,
+            input=source,
+            outputs=[output] if output is not None else None,
+            environment_variables=_variables(environment),
+            variables_namespace=namespace,
         )
 
-    def allow_passing(self, role: iam.IRole, service: str) -> None:
-        """Let the program hand ``role`` to a service, and to no other one."""
-        self.allow(["iam:PassRole"], [role.role_arn], {"StringEquals": {"iam:PassedToService": service}})
+
+def _variables(values: Mapping[str, str]) -> dict[str, codebuild.BuildEnvironmentVariable]:
+    return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
 
 
-def _asset(scope: Construct, files: Mapping[str, str]) -> s3_assets.Asset:
+@cache
+def _image() -> codebuild.IBuildImage:
+    return codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6
+
+
+@cache
+def _runtime() -> TemporaryDirectory[str]:
+    """The programs alone, in one folder for the whole process: CDK stages a folder that it knows no second time."""
+    folder: TemporaryDirectory[str] = TemporaryDirectory()
+    # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
+    unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
+    shutil.copytree(_RUNTIME, Path(folder.name, "runtime"), ignore=unwanted)
+    return folder
+
+
+def _asset(scope: Construct, files: Mapping[str, str]) -> tuple[str, str, str]:
+    """Bucket, key and ARN of the archive that holds the programs and ``files``."""
+    if not files:
+        return _archive(scope, _runtime().name)
     with TemporaryDirectory() as folder:
-        shutil.copytree(
-            _RUNTIME, Path(folder, "runtime"), ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
-        )
+        shutil.copytree(_runtime().name, folder, dirs_exist_ok=True)
         for path, content in files.items():
             Path(folder, path).write_text(content, encoding="utf-8")
         # Staged at once, so the folder may go.
-        return s3_assets.Asset(scope, "Runtime", path=folder, ignore_mode=IgnoreMode.GLOB)
+        return _archive(scope, folder)
+
+
+def _archive(scope: Construct, folder: str) -> tuple[str, str, str]:
+    asset = s3_assets.Asset(scope, "Runtime", path=folder, ignore_mode=IgnoreMode.GLOB)
+    key = asset.s3_object_key
+    return asset.s3_bucket_name, key, f"{asset.bucket.bucket_arn}/{key}"
 
 
 def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[str]) -> dict[str, Any]:
@@ -126,8 +166,3 @@ def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[s
     if artifact_files:
         spec["artifacts"] = {"base-directory": "ml-artifact", "files": list(artifact_files)}
     return spec
-
-
-def arn(service: str, resource: str) -> str:
-    """The ARN of something in the stack's own account and region."""
-    return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"

@@ -9,6 +9,14 @@ import sys
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        # Before there was anything to stop: what runs is stopped by the command itself.
+        return 130
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
         from .rehearsal import command
     except ModuleNotFoundError as missing:
         print(

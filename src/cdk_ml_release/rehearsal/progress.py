@@ -50,7 +50,7 @@ class Screen:
         """Ask the person at the terminal."""
         self._live.stop()
         self._console.print(f"[bold]{escape(name)}[/]: {escape(message)}", highlight=False)
-        answer = self._console.input("approve? [y/N] ").strip().lower()
+        answer = self._console.input("approve? \\[y/N] ").strip().lower()
         if self._console.is_terminal:
             self._live.start()
         return answer in ("y", "yes")

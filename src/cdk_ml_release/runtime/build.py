@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
+from . import aws, evaluation, jobs, predictions, program, registry, storage
+from .contract import BuildRun, BuildSettings, RunFolder, Task
 
-from . import evaluation, jobs, program, registry, storage
-from .contract import BuildRun, BuildSettings, Manifest, RunFolder, StageFailed, Task
-
-_KINDS = {"preprocess": jobs.PROCESSING, "train": jobs.TRAINING, "evaluate": jobs.PROCESSING}
+_KINDS: dict[Task, jobs.Kind] = {"preprocess": jobs.PROCESSING, "train": jobs.TRAINING, "evaluate": jobs.PROCESSING}
 
 
-def build(task: Task, env: Mapping[str, str]) -> dict[str, str]:
+def build(
+    task: Task, env: Mapping[str, str], client: Callable[[str], Any] = aws.client, pace: aws.Pace = jobs.PACE
+) -> dict[str, str]:
     """Run one task of the build.
 
+    Args:
+        task: Which one.
+        env: The environment of the CodeBuild project and of the pipeline action.
+        client: Gives the client of an AWS service.
+        pace: How often to look at the job.
+
     Returns:
-        ``DATA_VERSION``, ``MODEL_DATA``, ``MANIFEST_KEY`` and ``SUMMARY``; what is not known yet is ``none``.
+        ``DATA_VERSION``, ``MODEL_DATA``, ``MANIFEST_KEY`` and ``SUMMARY``; what is not known yet is ``none``, for a
+        pipeline variable must not be empty.
     """
     settings, run = BuildSettings.from_environment(env), BuildRun.from_environment(env)
-    s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+    s3, sagemaker = client("s3"), client("sagemaker")
     folder = RunFolder(bucket=settings.bucket, execution_id=run.execution_id)
     exports = {
         "DATA_VERSION": run.data_version or storage.data_version(s3, settings.data_uri),
@@ -32,7 +39,6 @@ def build(task: Task, env: Mapping[str, str]) -> dict[str, str]:
         "MANIFEST_KEY": folder.manifest_key,
         "SUMMARY": "none",
     }
-    document = json.loads(Path(env["ML_HOME"], f"{task}.json").read_text(encoding="utf-8"))
     values = {
         **settings.values,
         "ImageUri": run.image_uri,
@@ -43,13 +49,14 @@ def build(task: Task, env: Mapping[str, str]) -> dict[str, str]:
     }
     job = jobs.run(
         _KINDS[task],
-        document,
+        json.loads(Path(env["ML_HOME"], f"{task}.json").read_text(encoding="utf-8")),
         values,
         model_name=settings.model_name,
         task=task,
         data_version=exports["DATA_VERSION"],
         sagemaker=sagemaker,
-        logs=boto3.client("logs"),
+        logs=client("logs"),
+        pace=pace,
     )
     if task == "train":
         exports["MODEL_DATA"] = job["ModelArtifacts"]["S3ModelArtifacts"]
@@ -59,11 +66,16 @@ def build(task: Task, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, sagemaker: Any) -> str:
-    path = "evaluation/evaluation.json"
-    content = storage.read(s3, settings.bucket, f"{folder.prefix}/{path}")
-    found = evaluation.metrics(content, folder.uri(path), settings.gates)
+    """Register the model if it passes its gates, and say how good it is."""
+
+    def written(path: str) -> tuple[bytes | None, str]:
+        return storage.read(s3, settings.bucket, f"{folder.prefix}/{path}"), folder.uri(path)
+
+    found = evaluation.metrics(*written("evaluation/evaluation.json"), settings.gates)
     evaluation.check_gates(found, settings.gates)
-    before: dict[str, Manifest] = registry.in_service(s3, settings.bucket)
+    # The endpoint will be asked these rows. Better to miss them now than after an approval and a deployment.
+    predictions.read(*written("evaluation/predictions.jsonl"))
+    before = registry.in_service(s3, settings.bucket)
     summary = evaluation.summary(found, settings.gates, before, settings.model_name, run.commit)
     manifest = registry.register(settings, run, found, sagemaker=sagemaker, s3=s3)
     print(f"registered {manifest.model_package_arn}")
@@ -73,10 +85,11 @@ def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, s
 
 def main(arguments: list[str]) -> int:
     """Run the task that the command line names."""
-    if len(arguments) != 1 or arguments[0] not in _KINDS:
-        raise StageFailed(f"usage: python -m runtime.build preprocess|train|evaluate, got {arguments}")
-    task: Any = arguments[0]
-    return program.run(partial(build, task))
+    for task in _KINDS:
+        if arguments == [task]:
+            return program.run(partial(build, task))
+    print(f"usage: python -m runtime.build {'|'.join(_KINDS)}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

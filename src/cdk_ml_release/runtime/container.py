@@ -5,19 +5,26 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
-from . import program
+from . import aws, program
 from .contract import StageFailed
 
 
-def container(env: Mapping[str, str]) -> dict[str, str]:
-    """Build and push the image of this execution, unless an earlier try has done it."""
+def container(env: Mapping[str, str], client: Callable[[str], Any] = aws.client) -> dict[str, str]:
+    """Build and push the image of this execution, unless an earlier try has done it.
+
+    Args:
+        env: The environment of the CodeBuild project and of the pipeline action.
+        client: Gives the client of an AWS service.
+
+    Returns:
+        ``IMAGE_URI``: the image by digest.
+    """
     repository_uri, tag = env["ML_REPOSITORY_URI"], env["ML_EXECUTION_ID"]
     folder = Path(env["ML_CONTAINER_FOLDER"])
     if not (folder / "Dockerfile").is_file():
@@ -25,7 +32,7 @@ def container(env: Mapping[str, str]) -> dict[str, str]:
             f"no Dockerfile in the folder '{folder}' of the source: add one, or name its folder in "
             "MlBuildStage(container_folder=...)"
         )
-    ecr = boto3.client("ecr")
+    ecr = client("ecr")
     repository = repository_uri.partition("/")[2]
     digest = _pushed(ecr, repository, tag)
     if digest is None:
@@ -45,7 +52,7 @@ def _pushed(ecr: Any, repository: str, tag: str) -> str | None:
     try:
         images = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ImageNotFoundException":
+        if aws.code(error) == "ImageNotFoundException":
             return None
         raise
     digest: str = images[0]["imageDigest"]
@@ -60,9 +67,9 @@ def _login(ecr: Any, repository_uri: str) -> None:
 
 
 def _docker(*arguments: str, stdin: str | None = None) -> None:
-    command = ["docker", *arguments]
-    if subprocess.run(command, input=stdin, text=True, check=False).returncode != 0:
-        raise StageFailed(f"'docker {arguments[0]}' failed, its output above says why: mend the Dockerfile or the source")
+    if subprocess.run(["docker", *arguments], input=stdin, text=True, check=False).returncode != 0:
+        cure = "mend the Dockerfile or the source" if arguments[0] == "build" else "retry the stage"
+        raise StageFailed(f"'docker {arguments[0]}' failed, its output above says why: {cure}")
 
 
 if __name__ == "__main__":

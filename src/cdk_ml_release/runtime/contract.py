@@ -172,11 +172,8 @@ class ReleaseSettings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> ReleaseSettings:
         """Read back what :meth:`to_environment` wrote."""
-        given = {name: env.get(f"ML_{name.upper()}", "") for name in cls.__dataclass_fields__}
-        missing = [f"ML_{name.upper()}" for name, value in given.items() if not value and name != "kms_key"]
-        if missing:
-            raise KeyError(*missing)
-        return cls(**given)
+        required = cls.__dataclass_fields__.keys() - {"kms_key"}
+        return cls(kms_key=env.get("ML_KMS_KEY", ""), **{name: env[f"ML_{name.upper()}"] for name in required})
 
 
 @dataclass(frozen=True, kw_only=True)

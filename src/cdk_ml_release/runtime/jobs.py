@@ -18,6 +18,8 @@ from . import aws
 from .contract import StageFailed, Task, fill, job_name
 from .logs import LogTail
 
+PACE = aws.Pace()
+
 _MOST_ATTEMPTS = 99
 _ENDED = ("Completed", "Failed", "Stopped")
 # The model names ResourceNotFound; what answers today is ValidationException (from experience). Were it another
@@ -27,7 +29,7 @@ _NOT_FOUND = ("ResourceNotFound", "ValidationException")
 _REFUSED = ("ResourceLimitExceeded", "ResourceNotFound", "ValidationException")
 # Logs arrive some seconds late; how much later nobody says. Ten seconds is what SageMaker's own SDK waits.
 _LONGEST_LAST_WORDS_SECONDS = 10.0
-# With the default pace two minutes.
+# Two minutes, at the usual pace.
 _LOOKS_UNTIL_SHOWN = 20
 
 
@@ -107,7 +109,7 @@ def run(
     data_version: str,
     sagemaker: Any,
     logs: Any,
-    pace: aws.Pace | None = None,
+    pace: aws.Pace = PACE,
 ) -> dict[str, Any]:
     """Run the job of a request document, or take up the one that an earlier try of this stage has started.
 
@@ -123,7 +125,7 @@ def run(
         data_version: Part of the job's inputs, for the same prefix may hold other data on a retry.
         sagemaker: A SageMaker client.
         logs: A CloudWatch Logs client.
-        pace: How often the job is looked at. Default: after seconds first, every half minute in the end.
+        pace: How often the job is looked at.
 
     Returns:
         The job's description, once it has Completed.
@@ -133,7 +135,7 @@ def run(
     """
     request = fill(document, values)
     inputs = hashlib.sha256(json.dumps([request, data_version], sort_keys=True).encode()).hexdigest()
-    watch = _Watch(kind, sagemaker, logs, pace or aws.Pace())
+    watch = _Watch(kind, sagemaker, logs, pace)
     previous: tuple[str, dict[str, Any]] | None = None
     looks = islice(watch.pace, _LOOKS_UNTIL_SHOWN)
     attempt = 1

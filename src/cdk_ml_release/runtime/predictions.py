@@ -1,4 +1,4 @@
-"""The evaluated rows of ``predictions.jsonl``, and whether an endpoint's answer is the prediction that was evaluated."""
+"""The evaluated rows of ``predictions.jsonl``, and whether an endpoint's answer is what was evaluated."""
 
 from __future__ import annotations
 
@@ -80,7 +80,13 @@ def _shown(value: Any) -> str:
 def _same(expected: Any, got: Any, tolerance: float) -> bool:
     if isinstance(expected, dict) and isinstance(got, dict) and expected.keys() == got.keys():
         return all(_same(expected[key], got[key], tolerance) for key in expected)
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        return all(_same(one, other, tolerance) for one, other in zip(expected, got, strict=True))
     # Otherwise what is around the outputs is a matter of the answer's form: {"predictions": [3]} is 3.
+    if isinstance(got, dict | list) and len(got) == 1:
+        return _same(expected, _parts(got)[0], tolerance)
+    if isinstance(expected, dict | list) and len(expected) == 1:
+        return _same(_parts(expected)[0], got, tolerance)
     wanted, outputs = list(_outputs(expected)), list(_outputs(got))
     return len(wanted) == len(outputs) and all(
         _equal(one, other, tolerance) for one, other in zip(wanted, outputs, strict=True)
@@ -89,10 +95,14 @@ def _same(expected: Any, got: Any, tolerance: float) -> bool:
 
 def _outputs(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _outputs(item)
+        for part in _parts(value):
+            yield from _outputs(part)
     else:
         yield value
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
 
 
 def _equal(expected: Any, got: Any, tolerance: float) -> bool:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from . import storage
-from .contract import BuildRun, BuildSettings, Manifest, RunFolder
+from . import aws, storage
+from .contract import BuildRun, BuildSettings, Manifest, RunFolder, StageFailed
 
 # What the container contract promises of every model; the registry wants to know.
 _CONTENT_TYPES = ["text/csv", "application/json"]
+# The limits of CustomerMetadataProperties, and ClientToken's (botocore: CustomerMetadataMap, ClientToken).
+_MOST_PROPERTIES = 50
+_LONGEST_KEY, _LONGEST_VALUE = 128, 256
+_NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
+_TOKEN_LENGTH = 36
 
 
 def register(
@@ -19,47 +28,75 @@ def register(
 
     Returns:
         The manifest, as written to ``release.json``.
+
+    Raises:
+        StageFailed: if this execution has registered another model: a retry with other data is another release.
     """
     folder = RunFolder(bucket=settings.bucket, execution_id=run.execution_id)
-    written = storage.read(s3, settings.bucket, folder.manifest_key)
-    if written is not None:
-        return Manifest.from_json(written)
-    evaluation_uri = folder.uri("evaluation/evaluation.json")
-    package = sagemaker.create_model_package(
-        ModelPackageGroupName=settings.package_group,
-        ModelPackageDescription=f"Execution {run.execution_id}",
-        ModelApprovalStatus="PendingManualApproval",
-        InferenceSpecification={
-            "Containers": [{"Image": run.image_uri, "ModelDataUrl": run.model_data}],
-            "SupportedContentTypes": _CONTENT_TYPES,
-            "SupportedResponseMIMETypes": _CONTENT_TYPES,
-        },
-        ModelMetrics={
-            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": evaluation_uri}}
-        },
-        MetadataProperties={"CommitId": run.commit},
-        CustomerMetadataProperties={
-            "execution": run.execution_id,
-            "data-version": run.data_version,
-            **{name[:128]: repr(value) for name, value in metrics.items()},
-        },
-        # The same token again is the same version again, so that a retry registers nothing twice.
-        ClientToken=run.execution_id,
-    )
-    manifest = Manifest(
+    wanted = Manifest(
         execution_id=run.execution_id,
         model_name=settings.model_name,
-        model_package_arn=package["ModelPackageArn"],
+        model_package_arn="",
         image_uri=run.image_uri,
         model_data=run.model_data,
         commit=run.commit,
         data_version=run.data_version,
-        evaluation_uri=evaluation_uri,
+        evaluation_uri=folder.uri("evaluation/evaluation.json"),
         predictions_uri=folder.uri("evaluation/predictions.jsonl"),
         metrics=dict(metrics),
     )
-    storage.write_once(s3, settings.bucket, folder.manifest_key, manifest.to_json())
+    written = storage.read(s3, settings.bucket, folder.manifest_key)
+    if written is None:
+        arn = _create_version(sagemaker, settings.package_group, wanted)
+        manifest = replace(wanted, model_package_arn=arn)
+        if storage.write_once(s3, settings.bucket, folder.manifest_key, manifest.to_json()):
+            return manifest
+        written = storage.read(s3, settings.bucket, folder.manifest_key)
+    manifest = Manifest.from_json(written or b"")
+    if replace(manifest, model_package_arn="") != wanted:
+        raise StageFailed(
+            f"this execution has registered {manifest.model_package_arn} already, from other inputs: start a new "
+            "execution, for a release is registered once"
+        )
     return manifest
+
+
+def _create_version(sagemaker: Any, group: str, model: Manifest) -> str:
+    request = {
+        "ModelPackageGroupName": group,
+        "ModelPackageDescription": f"Execution {model.execution_id}",
+        "ModelApprovalStatus": "PendingManualApproval",
+        "InferenceSpecification": {
+            "Containers": [{"Image": model.image_uri, "ModelDataUrl": model.model_data}],
+            "SupportedContentTypes": _CONTENT_TYPES,
+            "SupportedResponseMIMETypes": _CONTENT_TYPES,
+        },
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": model.evaluation_uri}}
+        },
+        "MetadataProperties": {"CommitId": model.commit},
+        "CustomerMetadataProperties": _properties(model),
+    }
+    # The same content again is the same version again: a retry whose manifest was not written registers nothing twice.
+    token = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:_TOKEN_LENGTH]
+    package = aws.retried(
+        lambda: sagemaker.create_model_package(**request, ClientToken=token),
+        # Another execution registers in the same group just now.
+        {"ConflictException"},
+    )
+    arn: str = package["ModelPackageArn"]
+    return arn
+
+
+def _properties(model: Manifest) -> dict[str, str]:
+    told = {"execution": model.execution_id, "data-version": model.data_version}
+    told |= {name: repr(value) for name, value in model.metrics.items()}
+    allowed: dict[str, str] = {}
+    for name, value in told.items():
+        key = _NOT_ALLOWED.sub("_", name)[:_LONGEST_KEY]
+        if value and len(allowed) < _MOST_PROPERTIES:
+            allowed.setdefault(key, _NOT_ALLOWED.sub("_", value)[:_LONGEST_VALUE])
+    return allowed
 
 
 def in_service(s3: Any, bucket: str) -> dict[str, Manifest]:
