@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cdk_ml_release.rehearsal.settings import Event
 
@@ -73,6 +75,32 @@ def test_new_data_and_new_code_each_start_a_release_of_their_own(stage, tmp_path
 
 def _uploaded(path):
     return Event(upload={path.name: path})
+
+
+def test_no_request_is_lost_while_one_release_replaces_another(stage):
+    with stage() as show:
+        show.begin()
+        asked, lost, done = [], [], threading.Event()
+
+        def ask():
+            while not done.is_set():
+                asked.append(1)
+                try:
+                    show.invoke("3.0")
+                except ClientError as error:
+                    lost.append(error)
+
+        callers = [threading.Thread(target=ask) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        second = show.push({"README.md": "a new commit"})
+        done.set()
+        for caller in callers:
+            caller.join()
+
+        assert second.status == "Succeeded"
+        assert len(asked) > 10
+        assert lost == []
 
 
 def test_a_job_on_two_instances_is_two_processes_that_know_of_each_other(stage):

@@ -23,6 +23,10 @@ _ANSWER_SECONDS = 60.0
 _STOP_GRACE_SECONDS = 5.0
 
 
+class Retired(Exception):
+    """A fleet that takes no more requests: another one has taken over."""
+
+
 class FleetFailed(Exception):
     """Why a fleet never got healthy, in one line."""
 
@@ -49,6 +53,9 @@ class Fleet:
         self._ports: list[int] = []
         self._turn = itertools.count()
         self._last_lines: deque[str] = deque(maxlen=1)
+        self._busy = 0
+        self._retired = False
+        self._idle = threading.Condition()
 
     def start(self) -> None:
         """Start every instance and wait until all answer ``/ping``.
@@ -123,9 +130,26 @@ class Fleet:
 
         Raises:
             OSError: if it does not.
+            Retired: if another fleet has taken over.
         """
-        port = self._ports[next(self._turn) % len(self._ports)]
-        return _request(port, "POST", "/invocations", body, headers, _ANSWER_SECONDS)
+        with self._idle:
+            if self._retired:
+                raise Retired
+            self._busy += 1
+        try:
+            port = self._ports[next(self._turn) % len(self._ports)]
+            return _request(port, "POST", "/invocations", body, headers, _ANSWER_SECONDS)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def retire(self) -> None:
+        """Take no more requests, answer those under way, then stop."""
+        with self._idle:
+            self._retired = True
+            self._idle.wait_for(lambda: not self._busy, timeout=_ANSWER_SECONDS)
+        self.stop()
 
     def stop(self) -> None:
         """Stop every instance."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from .calls import Call
 from .capture import Capture
-from .fleet import Fleet, FleetFailed
+from .fleet import Fleet, FleetFailed, Retired, Served
 from .gateway import ApiError, Service
 from .workplace import ImageMissing, Workplace, now, timestamp
 
@@ -177,7 +178,7 @@ class SageMakerEndpoints:
         endpoint.failure_reason = ""
         endpoint.status = "InService"
         if before is not None:
-            before.stop()
+            before.retire()
 
     def _resolve(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """The one container of a model, with what its registered version says of it."""
@@ -229,15 +230,14 @@ class SageMakerEndpoints:
     def _invoke(self, call: Call) -> Mapping[str, Any]:
         endpoint = self._find(call.parameters["EndpointName"])
         body: bytes = call.parameters["Body"]
-        fleet = endpoint.fleet
-        if fleet is None:
+        if endpoint.fleet is None:
             raise ApiError("ValidationError", f"Endpoint {endpoint.name} is {endpoint.status} and cannot be invoked")
         if len(body) > _LONGEST_BODY:
             raise ApiError("ValidationError", f"the body has {len(body)} bytes, {_LONGEST_BODY} are allowed", 400)
         given = {"Content-Type": call.parameters.get("ContentType"), "Accept": call.parameters.get("Accept")}
         headers = {key: value for key, value in given.items() if value}
         try:
-            served = fleet.answer(body, headers)
+            served = _answer(endpoint, body, headers)
         except OSError as error:
             raise ApiError("ModelError", f"the container did not answer: {error}", 424) from None
         if not 200 <= served.status < 300:
@@ -254,6 +254,16 @@ class SageMakerEndpoints:
             "_body": served.body,
             "_headers": {"x-Amzn-Invoked-Production-Variant": endpoint.variant},
         }
+
+
+def _answer(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Served:
+    """Let the fleet in service answer; a request that meets a change of fleets goes to the new one."""
+    while True:
+        fleet = endpoint.fleet
+        if fleet is None:
+            raise OSError("the endpoint has no instances")
+        with contextlib.suppress(Retired):
+            return fleet.answer(body, headers)
 
 
 def _container(model: Mapping[str, Any]) -> Mapping[str, Any]:
