@@ -121,6 +121,8 @@ IgnoreFile(
 
 CONSTRUCTS = [
     "_codebuild",
+    "_job_requests",
+    "_permissions",
     "_sagemaker_role",
     "approval",
     "artifact_repo",

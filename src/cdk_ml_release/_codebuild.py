@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aws_cdk import Duration, IgnoreMode
+from aws_cdk import ArnFormat, Duration, IgnoreMode, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
@@ -30,7 +30,12 @@ _FETCH = (
 
 
 class RuntimeProject(Construct):
-    """A CodeBuild project that fetches the runtime and runs one of its programs."""
+    """A CodeBuild project that fetches the runtime and runs one of its programs.
+
+    Attributes:
+        role: What the program runs as.
+        allows: All that the role may do, except on the artifacts of the pipeline that it will be in.
+    """
 
     def __init__(
         self,
@@ -60,7 +65,8 @@ class RuntimeProject(Construct):
         """
         super().__init__(scope, construct_id)
         bucket_name, key, object_arn = _asset(self, files or {})
-        self.role = role(self, "Role", "codebuild.amazonaws.com", [Allow(["s3:GetObject"], [object_arn]), *allows])
+        self.allows = [Allow(["s3:GetObject"], [object_arn]), *allows]
+        self.role = role(self, "Role", "codebuild.amazonaws.com", self.allows)
         values = {"ML_RUNTIME_BUCKET": bucket_name, "ML_RUNTIME_KEY": key, **environment}
         self.project = codebuild.PipelineProject(
             self,
@@ -75,6 +81,18 @@ class RuntimeProject(Construct):
             # A build that waits for a job must outlive it; the job's own limit is what ends it.
             timeout=Duration.hours(1 if builds_containers else 36),
         )
+        self.allows.append(self._write_log())
+
+    def _write_log(self) -> Allow:
+        """What CDK lets the role do for every project."""
+        group = Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"/aws/codebuild/{self.project.project_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        verbs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+        return Allow(verbs, [group], because="CodeBuild names the log streams after the builds")
 
     def action(
         self,

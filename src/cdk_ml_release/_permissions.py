@@ -10,7 +10,10 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Aws, Stack, Validations
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
+
+CDK_BUCKET_ACTIONS = ("s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*")
+"""The wildcards in what CDK's own constructs give to those who read and write a bucket."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +74,37 @@ def grant(grantee: iam.IGrantable, allows: Sequence[Allow]) -> iam.Grant:
     return first
 
 
-def acknowledge(scope: Construct, allows: Iterable[Allow]) -> None:
-    """Answer cdk-nag's question about wildcards, for every role under ``scope``.
+def findings(scope: Construct, allows: Iterable[Allow]) -> dict[str, str]:
+    """What cdk-nag finds in these statements: the finding's id to the reason why it may stand.
 
-    It asks for each wildcard by the text that the template gives it, so the texts are made here once for all of them.
+    Args:
+        scope: Any construct of the stack that the roles are in.
+        allows: What they may do; cdk-nag asks for every wildcard by the text that the template gives it.
     """
-    reasons = {resource: each.because for each in allows for resource in each.resources}
-    texts = [_flat(each) for each in Stack.of(scope).resolve(list(reasons))]
-    acknowledge_findings(
-        scope,
-        {
-            f"AwsSolutions-IAM5[Resource::{text}]": because
-            for text, because in zip(texts, reasons.values(), strict=True)
-            if "*" in text
-        },
-    )
+    actions, resources = _wildcards(allows)
+    # One round trip for all of them.
+    texts = [_flat(each) for each in Stack.of(scope).resolve(list(resources))]
+    found = {f"Action::{action}": why for action, why in actions.items()}
+    found |= {f"Resource::{text}": why for text, why in zip(texts, resources.values(), strict=True)}
+    return {f"AwsSolutions-IAM5[{each}]": "; ".join(why) for each, why in found.items()}
 
 
-def acknowledge_findings(scope: Construct, reasons: Mapping[str, str]) -> None:
-    """Acknowledge findings of cdk-nag under ``scope``: its id to the reason."""
-    Validations.of(scope).acknowledge(*[Acknowledgment(id=each, reason=because) for each, because in reasons.items()])
+def acknowledge(scope: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Acknowledge findings under ``scope``, so that nobody who uses this library has to answer for it."""
+    Validations.of(scope).acknowledge(*[Acknowledgment(id=each, reason=why) for each, why in reasons.items()])
+
+
+def _wildcards(allows: Iterable[Allow]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The actions and the resources that have a wildcard, with the reasons for it."""
+    actions: dict[str, list[str]] = {}
+    resources: dict[str, list[str]] = {}
+    for each in allows:
+        for where, names in ((actions, each.actions), (resources, each.resources)):
+            for name in names:
+                # An ARN shows its wildcard beside the tokens in it.
+                if "*" in name and each.because not in where.setdefault(name, []):
+                    where[name].append(each.because)
+    return actions, resources
 
 
 def _flat(value: Any) -> str:

@@ -2,63 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aws_cdk import Aws
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._codebuild import arn
-from .artifact_repo import MlArtifactRepo
+from ._permissions import Allow, RepoPermissions, arn, role
 
-# Source: the SageMaker guide's list for jobs in a VPC. SageMaker's own validation refuses them with conditions or
-# resources, so they stand on "*".
-_VPC_ACTIONS = [
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeVpcs",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeSecurityGroups",
-]
+# Source: the SageMaker guide's list for jobs in a VPC.
+_VPC = Allow(
+    [
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeVpcs",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroups",
+    ],
+    ["*"],
+    because="SageMaker refuses a role whose network actions have a resource or a condition",
+)
+
+_METRICS = Allow(
+    ["cloudwatch:PutMetricData"],
+    ["*"],
+    {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+    because="metrics have no resource; the namespaces are SageMaker's",
+)
 
 
-def sagemaker_role(
-    scope: Construct, construct_id: str, repo: MlArtifactRepo, *, log_group: str, vpc: ec2.IVpc | None = None
-) -> iam.Role:
-    """A role that runs a container of ``repo``: it can pull the image, write its log and its metrics.
+def run_container(permissions: RepoPermissions, *, log_group: str, in_vpc: bool = False) -> list[Allow]:
+    """What every container needs: to pull its image, to write its log and its metrics.
 
     Args:
-        scope: The construct that the role belongs to.
-        construct_id: Unique among the children of ``scope``.
-        repo: Whose image the container is made of.
-        log_group: Name of the log group that SageMaker writes, which may end in ``*``.
-        vpc: Whose network the container uses, if any.
+        permissions: Those on the repo that the image is in.
+        log_group: Name of the log group that SageMaker writes for it.
+        in_vpc: Whether it uses the user's network.
     """
-    role = iam.Role(
-        scope,
-        construct_id,
-        # Only on behalf of this account: the confused deputy that AWS's guide warns of.
-        assumed_by=iam.ServicePrincipal(
-            "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-        ),
+    group = arn("logs", f"log-group:{log_group}")
+    log = Allow(
+        ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        [group, f"{group}:log-stream:*"],
+        because="SageMaker names the log streams after the job or the instance",
     )
-    repo.grant_pull(role)
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            resources=[arn("logs", f"log-group:{log_group}"), arn("logs", f"log-group:{log_group}:log-stream:*")],
-        )
-    )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["cloudwatch:PutMetricData"],
-            resources=["*"],
-            conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
-        )
-    )
-    if vpc is not None:
-        role.add_to_policy(iam.PolicyStatement(actions=_VPC_ACTIONS, resources=["*"]))
-    return role
+    return [*permissions.pull(), log, _METRICS, *([_VPC] if in_vpc else [])]
+
+
+def sagemaker_role(scope: Construct, construct_id: str, allows: Iterable[Allow]) -> iam.Role:
+    """A role that SageMaker assumes, on behalf of this account only: AWS's guide warns of the confused deputy."""
+    own = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, trusts=own)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy, Token
-from aws_cdk import aws_codecommit as codecommit
+from aws_cdk import CfnResource, Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_s3_deployment as s3_deployment
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from ._codebuild import arn
+from ._permissions import CDK_BUCKET_ACTIONS, Allow, RepoPermissions, acknowledge, arn, findings, grant
 from .runtime.contract import MODEL_NAME_PATTERN
 
-DATA_PREFIX = "data/"
+if TYPE_CHECKING:
+    from aws_cdk import aws_codecommit as codecommit
+    from aws_cdk import aws_kms as kms
+
+
+_SEED_FINDINGS = {
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]": (
+        "CDK's BucketDeployment lets its own function write its log with the policy that AWS keeps for that"
+    ),
+    "AwsSolutions-L1": "CDK's BucketDeployment chooses the version of Python that its own function was tested with",
+}
 
 
 class MlArtifactRepo(Construct):
@@ -28,13 +34,13 @@ class MlArtifactRepo(Construct):
     Attributes:
         model_name: The model's name, from which every job and resource name is made.
         bucket: Holds ``data/``, ``runs/``, ``capture/`` and ``in-service/``. Versioned, TLS only, encrypted,
-            private; tells EventBridge about new objects.
+            private; tells EventBridge about new objects, which is also the way to further notifications.
         data_bucket: Where the raw data is: ``bucket``, unless it was given.
         data_prefix: The prefix of the raw data, with a slash at its end.
         images: The container images, tagged once and for all with the execution that built them.
-        package_group: The model package group that versions are registered in.
-        code: The CodeCommit repository of the model's code, if there is one.
+        package_group: The model package group that versions are registered in, named like the model.
         encryption_key: The customer managed key, if there is one.
+        permissions: What the grants below give, as statements for the policies of this library's own roles.
     """
 
     def __init__(
@@ -46,7 +52,7 @@ class MlArtifactRepo(Construct):
         code: codecommit.IRepository | str | None = None,
         data_folder: str | None = None,
         data_bucket: s3.IBucket | None = None,
-        data_prefix: str = DATA_PREFIX,
+        data_prefix: str = "data/",
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -55,16 +61,17 @@ class MlArtifactRepo(Construct):
         Args:
             scope: The construct that this repository belongs to.
             construct_id: Unique among the children of ``scope``.
-            model_name: At most 32 lower-case letters, digits and single hyphens.
+            model_name: 2 to 32 lower-case letters, digits and single hyphens.
             code: A CodeCommit repository, or the name of one to create. Default: the code is elsewhere.
-            data_folder: A local folder that is copied to the data prefix whenever the stack is deployed.
+            data_folder: A local folder, relative to where the app runs, that is copied to the data prefix whenever
+                it has changed and the stack is deployed; meant for samples of a few megabytes.
                 Default: the data comes by other ways.
             data_bucket: A bucket that the raw data is in already; its EventBridge notifications must be on if new
                 data is to start releases. Default: the new bucket.
             data_prefix: Where in that bucket the data is.
             encryption_key: Encrypts bucket, images and job volumes. Default: keys that AWS manages.
-            removal_policy: What happens to bucket, images and code when they leave the stack. A bucket must be empty
-                before CloudFormation can destroy it.
+            removal_policy: What happens to bucket, images, versions and code when they leave the stack. To destroy
+                the bucket, CloudFormation needs it empty; to destroy the model package group, without versions.
 
         Raises:
             ValueError: if a name or a folder cannot be used.
@@ -78,33 +85,88 @@ class MlArtifactRepo(Construct):
         self.bucket = _bucket(self, encryption_key, removal_policy)
         self.data_bucket: s3.IBucket = data_bucket if data_bucket is not None else self.bucket
         self.images = _images(self, model_name, encryption_key, removal_policy)
-        self.package_group = sagemaker.CfnModelPackageGroup(
+        # By its type alone: CDK's SageMaker module takes a tenth of a second to load, for one resource.
+        self.package_group = CfnResource(
             self,
             "Versions",
-            model_package_group_name=model_name,
-            model_package_group_description=f"Released versions of {model_name}",
+            type="AWS::SageMaker::ModelPackageGroup",
+            properties={
+                "ModelPackageGroupName": model_name,
+                "ModelPackageGroupDescription": f"Released versions of {model_name}",
+            },
         )
         self.package_group.apply_removal_policy(removal_policy)
-        self.code = self._code_repository(code, removal_policy)
+        self._code = self._code_repository(code, removal_policy)
+        self.permissions = self._permissions(data_bucket)
         if data_folder is not None:
-            s3_deployment.BucketDeployment(
-                self,
-                "Data",
-                sources=[s3_deployment.Source.asset(data_folder)],
-                destination_bucket=self.bucket,
-                destination_key_prefix=data_prefix,
-                prune=False,
-                retain_on_delete=True,
-            )
+            self._seed(data_folder)
 
     def _code_repository(
         self, code: codecommit.IRepository | str | None, removal_policy: RemovalPolicy
     ) -> codecommit.IRepository | None:
         if not isinstance(code, str):
             return code
+        from aws_cdk import aws_codecommit as codecommit
+
         repository = codecommit.Repository(self, "Code", repository_name=code)
         repository.apply_removal_policy(removal_policy)
         return repository
+
+    def _permissions(self, data_bucket: s3.IBucket | None) -> RepoPermissions:
+        bucket_arn = self.bucket.bucket_arn
+        key_arn = self.encryption_key.key_arn if self.encryption_key is not None else None
+        data_bucket_arn, data_key_arn = bucket_arn, key_arn
+        if data_bucket is not None:
+            data_bucket_arn, data_key = data_bucket.bucket_arn, data_bucket.encryption_key
+            data_key_arn = data_key.key_arn if data_key is not None else None
+        return RepoPermissions(
+            bucket_arn=bucket_arn,
+            key_arn=key_arn,
+            data_bucket_arn=data_bucket_arn,
+            data_prefix=self.data_prefix,
+            data_key_arn=data_key_arn,
+            images_arn=self.images.repository_arn,
+        )
+
+    def _seed(self, folder: str) -> None:
+        from aws_cdk import aws_s3_assets as s3_assets
+        from aws_cdk import aws_s3_deployment as s3_deployment
+
+        data = s3_assets.Asset(self, "DataFolder", path=folder)
+        seed = s3_deployment.BucketDeployment(
+            self,
+            "Data",
+            sources=[s3_deployment.Source.bucket(data.bucket, data.s3_object_key)],
+            destination_bucket=self.bucket,
+            destination_key_prefix=self.data_prefix,
+            prune=False,
+            retain_on_delete=True,
+        )
+        # The function belongs to the stack, for all of its deployments.
+        function = seed.handler_role.node.scope
+        assert function is not None
+        because = "CDK's BucketDeployment gives its own function these, on the assets and on the bucket it fills"
+        copied = [f"{bucket_arn}/*" for bucket_arn in (data.bucket.bucket_arn, self.permissions.bucket_arn)]
+        acknowledge(function, findings(self, [Allow(CDK_BUCKET_ACTIONS, copied, because=because)]) | _SEED_FINDINGS)
+
+    @property
+    def code(self) -> codecommit.IRepository:
+        """The CodeCommit repository of the model's code.
+
+        Raises:
+            ValueError: if this repository was made without one.
+        """
+        if self._code is None:
+            raise ValueError(
+                f"'code' must be given to the MlArtifactRepo of '{self.model_name}' before it can be used, got None; "
+                "name a CodeCommit repository there, or use Source.connection() or Source.s3()"
+            )
+        return self._code
+
+    @property
+    def data_uri(self) -> str:
+        """The S3 URI of the raw data, with a slash at its end."""
+        return f"s3://{self.data_bucket.bucket_name}/{self.data_prefix}"
 
     @property
     def package_arn(self) -> str:
@@ -117,44 +179,20 @@ class MlArtifactRepo(Construct):
         return arn("sagemaker", f"model-package-group/{self.model_name}")
 
     def grant_read_data(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` list and read the raw data."""
-        self._grant_key(grantee, writes=False)
-        self._grant_list(grantee, self.data_bucket, f"{self.data_prefix}*")
-        return _grant(grantee, ["s3:GetObject"], [self.data_bucket.arn_for_objects(f"{self.data_prefix}*")])
+        """Let ``grantee`` list and read the raw data, and decrypt it where its bucket has a key."""
+        return grant(grantee, self.permissions.read_data())
 
     def grant_read_runs(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` list and read the files of every run."""
-        self._grant_key(grantee, writes=False)
-        self._grant_list(grantee, self.bucket, "runs/*")
-        return _grant(grantee, ["s3:GetObject"], [self.bucket.arn_for_objects("runs/*")])
+        """Let ``grantee`` list and read the files of every run, and decrypt them where there is a key."""
+        return grant(grantee, self.permissions.read_runs())
 
     def grant_write(self, grantee: iam.IGrantable, pattern: str) -> iam.Grant:
-        """Let ``grantee`` write objects whose key matches ``pattern``, such as ``runs/*``."""
-        self._grant_key(grantee, writes=True)
-        return _grant(grantee, ["s3:PutObject", "s3:AbortMultipartUpload"], [self.bucket.arn_for_objects(pattern)])
+        """Let ``grantee`` write objects whose key matches ``pattern``, such as ``runs/*``, with the key if any."""
+        return grant(grantee, self.permissions.write(pattern))
 
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` pull the model's images."""
-        # ECR has no resource for the token, so this one action takes "*".
-        _grant(grantee, ["ecr:GetAuthorizationToken"], ["*"])
-        actions = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
-        return _grant(grantee, actions, [self.images.repository_arn])
-
-    def _grant_list(self, grantee: iam.IGrantable, bucket: s3.IBucket, pattern: str) -> None:
-        iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["s3:ListBucket"],
-            resource_arns=[bucket.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [pattern]}},
-        )
-
-    def _grant_key(self, grantee: iam.IGrantable, *, writes: bool) -> None:
-        if self.encryption_key is not None:
-            (self.encryption_key.grant_encrypt_decrypt if writes else self.encryption_key.grant_decrypt)(grantee)
-
-
-def _grant(grantee: iam.IGrantable, actions: list[str], resources: list[str]) -> iam.Grant:
-    return iam.Grant.add_to_principal(grantee=grantee, actions=actions, resource_arns=resources)
+        return grant(grantee, self.permissions.pull())
 
 
 def _bucket(scope: Construct, key: kms.IKey | None, removal_policy: RemovalPolicy) -> s3.Bucket:
@@ -199,15 +237,16 @@ def _images(scope: Construct, name: str, key: kms.IKey | None, removal_policy: R
 
 
 def _check_model_name(name: str) -> None:
-    if Token.is_unresolved(name) or not re.fullmatch(MODEL_NAME_PATTERN, name):
+    # The shortest name is ECR's. A token has characters that the pattern does not allow.
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or not 2 <= len(name) <= 32:
         raise ValueError(
-            "'model_name' must be 1 to 32 lower-case letters, digits and single hyphens known at synthesis, "
-            f"got {name!r}; job names of at most 63 characters are made from it"
+            "'model_name' must be 2 to 32 lower-case letters, digits and single hyphens known at synthesis, "
+            f"got {name!r} ({len(name)}); job names of at most 63 characters are made from it"
         )
 
 
 def _check_data(folder: str | None, bucket: s3.IBucket | None, prefix: str) -> None:
-    if Token.is_unresolved(prefix) or not re.fullmatch(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/", prefix):
+    if not re.fullmatch(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/", prefix):
         raise ValueError(f"'data_prefix' must be a key prefix that ends with a slash, got {prefix!r}; use 'data/'")
     if folder is not None and bucket is not None:
         raise ValueError(

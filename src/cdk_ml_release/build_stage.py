@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._codebuild import RuntimeProject, arn
-from ._sagemaker_role import sagemaker_role
+from ._codebuild import RuntimeProject
+from ._job_requests import JobRequest, Placement, requests
+from ._permissions import Allow, acknowledge, arn, findings, pass_role
+from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
-from .jobs import Placement, ProcessingJob, TrainingJob, check_request, requests
+from .jobs import ProcessingJob, TrainingJob
 from .quality_gate import QualityGate
 from .runtime.contract import BuildRun, BuildSettings
 from .stage import StageInput, check_stage_name
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
 
 _EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
 
@@ -31,7 +33,7 @@ class MlBuildStage(Construct):
         stage_name: The stage's name in a pipeline: the construct's id.
         processing_role: What the preprocessing and evaluation containers run as.
         training_role: What the training container runs as.
-        security_group: What the jobs' network interfaces belong to, where there is a VPC.
+        security_group: What the jobs' network interfaces belong to; None without a VPC.
         rolls_back: A failed build leaves nothing behind that a roll-back would mend.
     """
 
@@ -60,130 +62,148 @@ class MlBuildStage(Construct):
             preprocess: How the preprocessing job runs. Default: see :class:`ProcessingJob`.
             train: How the training job runs. Default: see :class:`TrainingJob`.
             evaluate: How the evaluation job runs. Default: see :class:`ProcessingJob`.
-            vpc: Whose private subnets the jobs run in. Default: SageMaker's own network.
-            container_folder: Where the Dockerfile is in the source.
+            vpc: Whose private subnets the jobs run in, or the isolated ones if there are no others; they must reach
+                S3, and SageMaker allows 16. Default: SageMaker's own network.
+            container_folder: Where the Dockerfile is in the source, which is the folder that is built.
 
         Raises:
-            ValueError: if there is no gate, or SageMaker would refuse a job.
+            ValueError: if there is no gate, the name cannot be a stage's, or SageMaker would refuse a job.
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
+        gates = _gates(gate)
+        preprocess, train, evaluate = preprocess or ProcessingJob(), train or TrainingJob(), evaluate or ProcessingJob()
         self.repo = repo
         self.stage_name = construct_id
+        self.security_group: ec2.ISecurityGroup | None = None
         self._used = False
-        self._vpc = vpc
-        self.processing_role = self._job_role("ProcessingRole", "ProcessingJobs")
-        self.training_role = self._job_role("TrainingRole", "TrainingJobs")
-        repo.grant_read_data(self.processing_role)
+        processing = [*self._run_job("ProcessingJobs", vpc), *repo.permissions.read_data()]
+        training = self._run_job("TrainingJobs", vpc)
+        self.processing_role = sagemaker_role(self, "ProcessingRole", processing)
+        self.training_role = sagemaker_role(self, "TrainingRole", training)
         self._container = self._container_project(container_folder)
-        self._jobs = self._jobs_project(
-            _gates(gate), preprocess or ProcessingJob(), train or TrainingJob(), evaluate or ProcessingJob()
-        )
+        placement, values = self._place(vpc, any(job.instance_count > 1 for job in (preprocess, train, evaluate)))
+        self._jobs = self._jobs_project(gates, requests(preprocess, train, evaluate, placement), values)
+        acknowledge(self, findings(self, [*processing, *training, *self._container.allows, *self._jobs.allows]))
 
-    def _job_role(self, construct_id: str, log_group: str) -> iam.Role:
-        role = sagemaker_role(
-            self, construct_id, self.repo, log_group=f"/aws/sagemaker/{log_group}", vpc=self._vpc
-        )
-        self.repo.grant_read_runs(role)
-        self.repo.grant_write(role, "runs/*")
-        return role
+    def _run_job(self, log_group: str, vpc: ec2.IVpc | None) -> list[Allow]:
+        permissions = self.repo.permissions
+        return [
+            *run_container(permissions, log_group=f"/aws/sagemaker/{log_group}", in_vpc=vpc is not None),
+            *permissions.read_runs(),
+            *permissions.write("runs/*", "every execution has a folder of its own under runs/"),
+            *permissions.encrypt_volumes(),
+        ]
 
     def _container_project(self, folder: str) -> RuntimeProject:
-        container = RuntimeProject(
+        permissions = self.repo.permissions
+        push = [
+            "ecr:CompleteLayerUpload",
+            "ecr:DescribeImages",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ]
+        return RuntimeProject(
             self,
             "Container",
             program="runtime.container",
-            files={},
             environment={"ML_REPOSITORY_URI": self.repo.images.repository_uri, "ML_CONTAINER_FOLDER": folder},
+            allows=[*permissions.pull(), Allow(push, [permissions.images_arn])],
             exports=["IMAGE_URI"],
             builds_containers=True,
         )
-        self.repo.grant_pull(container.role)
-        container.allow(
-            [
-                "ecr:CompleteLayerUpload",
-                "ecr:DescribeImages",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ],
-            [self.repo.images.repository_arn],
-        )
-        return container
 
     def _jobs_project(
-        self, gates: Sequence[QualityGate], preprocess: ProcessingJob, train: TrainingJob, evaluate: ProcessingJob
+        self, gates: Sequence[QualityGate], documents: Sequence[JobRequest], values: dict[str, str]
     ) -> RuntimeProject:
         repo = self.repo
-        placement, values = self._placement()
-        documents = requests(preprocess, train, evaluate, placement)
-        for verb, operation, request in documents:
-            check_request(operation, verb, request, repo.model_name)
-        jobs = RuntimeProject(
+        for document in documents:
+            document.check(repo.model_name)
+        return RuntimeProject(
             self,
             "Jobs",
             program='runtime.build "$ML_TASK"',
-            files={f"{verb}.json": json.dumps(request, indent=1) for verb, _, request in documents},
+            files={f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents},
             environment=BuildSettings(
                 model_name=repo.model_name,
                 bucket=repo.bucket.bucket_name,
-                data_uri=repo.data_bucket.s3_url_for_object(repo.data_prefix),
+                data_uri=repo.data_uri,
                 package_group=repo.model_name,
                 gates=tuple(each.gate for each in gates),
                 values=values,
             ).to_environment(),
+            allows=[*self._submit_jobs(), *self._register()],
             exports=["DATA_VERSION", "MODEL_DATA", "MANIFEST_KEY", "SUMMARY"],
         )
-        self._allow_jobs(jobs)
-        self._allow_registration(jobs)
-        return jobs
 
-    def _placement(self) -> tuple[Placement, dict[str, str]]:
+    def _place(self, vpc: ec2.IVpc | None, distributed: bool) -> tuple[Placement, dict[str, str]]:
+        """Where the jobs run, and what stands for it in their requests once the stack is deployed."""
         values = {"ProcessingRoleArn": self.processing_role.role_arn, "TrainingRoleArn": self.training_role.role_arn}
-        key = self.repo.encryption_key
-        if key is not None:
-            values["KmsKeyArn"] = key.key_arn
-            for role in (self.processing_role, self.training_role):
-                # Encrypted volumes are attached through grants (source: SageMaker's guide on roles).
-                key.grant(role, "kms:CreateGrant")
-        if self._vpc is None:
-            return Placement(encrypted=key is not None), values
-        self.security_group = ec2.SecurityGroup(self, "SecurityGroup", vpc=self._vpc)
-        subnets = self._vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnet_ids
-        values |= {f"Subnet{index}": subnet for index, subnet in enumerate(subnets)}
-        values["SecurityGroup0"] = self.security_group.security_group_id
-        return Placement(subnets=len(subnets), security_groups=1, encrypted=key is not None), values
+        key_arn = self.repo.permissions.key_arn
+        if key_arn is not None:
+            values["KmsKeyArn"] = key_arn
+        if vpc is None:
+            return Placement(encrypted=key_arn is not None), values
+        from aws_cdk import aws_ec2 as ec2
 
-    def _allow_jobs(self, jobs: RuntimeProject) -> None:
+        subnets = vpc.private_subnets or vpc.isolated_subnets
+        if not subnets:
+            raise ValueError(
+                "'vpc' must have private or isolated subnets, got one that has neither; jobs have no public addresses, "
+                "so add subnets of another type to it"
+            )
+        group = ec2.SecurityGroup(self, "SecurityGroup", vpc=vpc, description=f"Jobs of {self.repo.model_name}")
+        if distributed:
+            # The instances of one job talk to each other.
+            group.connections.allow_internally(ec2.Port.all_traffic())
+        self.security_group = group
+        values |= {f"Subnet{index}": subnet.subnet_id for index, subnet in enumerate(subnets)}
+        values["SecurityGroup0"] = group.security_group_id
+        return Placement(subnets=len(subnets), security_groups=1, encrypted=key_arn is not None), values
+
+    def _submit_jobs(self) -> list[Allow]:
         name = self.repo.model_name
-        jobs.allow(
-            ["sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob"],
-            [arn("sagemaker", f"processing-job/{name}-{verb}-*") for verb in ("preprocess", "evaluate")],
+        run = "the names end in the execution's id"
+        preprocess, evaluate = (
+            arn("sagemaker", f"processing-job/{name}-{verb}-*") for verb in ("preprocess", "evaluate")
         )
-        jobs.allow(
-            ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
-            [arn("sagemaker", f"training-job/{name}-train-*")],
-        )
-        for role in (self.processing_role, self.training_role):
-            jobs.allow_passing(role, "sagemaker.amazonaws.com")
-        groups = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
-        jobs.allow(
-            ["logs:DescribeLogStreams", "logs:GetLogEvents"],
-            [
-                arn("logs", f"log-group:{group}:{streams}")
-                for group in groups
-                for streams in ("*", f"log-stream:{name}-*")
+        groups = [arn("logs", f"log-group:/aws/sagemaker/{noun}Jobs") for noun in ("Processing", "Training")]
+        return [
+            Allow(
+                ["sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob"],
+                [preprocess, evaluate],
+                because=run,
+            ),
+            Allow(
+                ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
+                [arn("sagemaker", f"training-job/{name}-train-*")],
+                because=run,
+            ),
+            *[
+                pass_role(role.role_arn, "sagemaker.amazonaws.com")
+                for role in (self.processing_role, self.training_role)
             ],
-        )
+            Allow(
+                ["logs:DescribeLogStreams", "logs:GetLogEvents"],
+                [text for group in groups for text in (f"{group}:*", f"{group}:log-stream:{name}-*")],
+                because="SageMaker names the log streams after the jobs",
+            ),
+        ]
 
-    def _allow_registration(self, jobs: RuntimeProject) -> None:
-        repo = self.repo
-        repo.grant_read_data(jobs.role)
-        repo.grant_read_runs(jobs.role)
-        repo.grant_write(jobs.role, "runs/*/release.json")
-        jobs.allow(["s3:ListBucket"], [repo.bucket.bucket_arn], {"StringLike": {"s3:prefix": ["in-service/*"]}})
-        jobs.allow(["s3:GetObject"], [repo.bucket.arn_for_objects("in-service/*")])
-        jobs.allow(["sagemaker:CreateModelPackage"], [repo.package_group_arn, repo.package_arn])
+    def _register(self) -> list[Allow]:
+        repo, permissions = self.repo, self.repo.permissions
+        return [
+            *permissions.read_data(),
+            *permissions.read_runs(),
+            *permissions.read_in_service(),
+            *permissions.write("runs/*/release.json", "every execution has a folder of its own under runs/"),
+            Allow(
+                ["sagemaker:CreateModelPackage"],
+                [repo.package_group_arn, repo.package_arn],
+                because="SageMaker numbers the versions",
+            ),
+        ]
 
     def variable(self, name: str) -> str:
         """The pipeline variable that later actions read a result of this build from.
@@ -209,32 +229,22 @@ class MlBuildStage(Construct):
                 "define a second MlBuildStage"
             )
         self._used = True
-        names = {task: f"{self.stage_name}{task}" for task in ("Container", "Preprocess", "Train")}
+        names = {task: f"{self.stage_name}{task}" for task in ("Container", "Preprocess", "Train", "Evaluate")}
         image = BuildRun(
             execution_id=_EXECUTION_ID, image_uri=f"#{{{names['Container']}.IMAGE_URI}}", commit=given.commit
         ).to_environment()
         data = image | {"ML_DATA_VERSION": f"#{{{names['Preprocess']}.DATA_VERSION}}"}
         model = data | {"ML_MODEL_DATA": f"#{{{names['Train']}.MODEL_DATA}}"}
-        return [
-            self._action("Container", 1, self._container, given, {"ML_EXECUTION_ID": _EXECUTION_ID}),
-            self._action("Preprocess", 2, self._jobs, given, image | {"ML_TASK": "preprocess"}),
-            self._action("Train", 3, self._jobs, given, data | {"ML_TASK": "train"}),
-            self._action("Evaluate", 4, self._jobs, given, model | {"ML_TASK": "evaluate"}),
-        ]
-
-    def _action(
-        self, name: str, order: int, runs: RuntimeProject, given: StageInput, environment: dict[str, str]
-    ) -> actions.CodeBuildAction:
-        return actions.CodeBuildAction(
-            action_name=name,
-            run_order=order,
-            project=runs.project,
-            input=given.source,
-            environment_variables={
-                key: codebuild.BuildEnvironmentVariable(value=value) for key, value in environment.items()
-            },
-            variables_namespace=f"{self.stage_name}{name}",
+        runs = (
+            ("Container", self._container, {"ML_EXECUTION_ID": _EXECUTION_ID}),
+            ("Preprocess", self._jobs, image | {"ML_TASK": "preprocess"}),
+            ("Train", self._jobs, data | {"ML_TASK": "train"}),
+            ("Evaluate", self._jobs, model | {"ML_TASK": "evaluate"}),
         )
+        return [
+            project.action(name, order, given.source, environment, namespace=names[name])
+            for order, (name, project, environment) in enumerate(runs, start=1)
+        ]
 
 
 def _gates(gate: QualityGate | Sequence[QualityGate]) -> Sequence[QualityGate]:

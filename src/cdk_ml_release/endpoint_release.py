@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import jsii
-from aws_cdk import Duration, Token
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import Duration, aws_codepipeline_actions
 from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._codebuild import RuntimeProject, arn
-from ._sagemaker_role import sagemaker_role
+from ._codebuild import RuntimeProject
+from ._permissions import Allow, acknowledge, arn, findings, pass_role, role
+from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .endpoint_template import VARIANT, EndpointTemplate
 from .jobs import check_instance_type, check_whole_number
 from .runtime.contract import RUN_LABEL_LENGTH, ReleaseSettings, endpoint_record_key
 from .stage import StageInput, check_stage_name
 
+if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+
 # <endpoint>-<run>-<content> names model and configuration, of which SageMaker allows 63 characters.
 _LONGEST_ENDPOINT_NAME = 63 - 1 - RUN_LABEL_LENGTH - 1 - 6
+_VERSIONS = "SageMaker numbers the versions"
 
 
 @jsii.implements(iam.IGrantable)
@@ -78,10 +81,11 @@ class SageMakerEndpointRelease(Construct):
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
         self._endpoint_arn = arn("sagemaker", f"endpoint/{name.lower()}")
-        self._stack_arn = arn("cloudformation", f"stack/{self.stack_name}/*")
         self._used = False
-        self.role = self._model_role()
-        self.deployment_role = self._deployment_role()
+        model = self._run_model(captures=capture_percentage > 0)
+        self.role = sagemaker_role(self, "Role", model)
+        deployment = self._deploy()
+        self.deployment_role = role(self, "DeploymentRole", "cloudformation.amazonaws.com", deployment)
         settings = self._settings()
         template = EndpointTemplate(
             endpoint_name=name,
@@ -92,81 +96,92 @@ class SageMakerEndpointRelease(Construct):
         ).render()
         self._prepare = self._prepare_project(settings, template)
         self._verify = self._verify_project(settings)
+        acknowledge(self, findings(self, [*model, *deployment, *self._prepare.allows, *self._verify.allows]))
 
-    def _model_role(self) -> iam.Role:
-        role = sagemaker_role(self, "Role", self.repo, log_group=f"/aws/sagemaker/Endpoints/{self.endpoint_name}")
-        self.repo.grant_read_runs(role)
-        self.repo.grant_write(role, "capture/*")
-        return role
+    def _run_model(self, *, captures: bool) -> list[Allow]:
+        permissions = self.repo.permissions
+        return [
+            *run_container(permissions, log_group=f"/aws/sagemaker/Endpoints/{self.endpoint_name}"),
+            *permissions.read_runs(),
+            *(permissions.write("capture/*", "SageMaker names what it captures after the hour") if captures else []),
+            *permissions.encrypt_volumes(),
+        ]
 
-    def _deployment_role(self) -> iam.Role:
-        role = iam.Role(self, "DeploymentRole", assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"))
+    def _deploy(self) -> list[Allow]:
         named = self.endpoint_name.lower()
+        release = "model and configuration are named after the release"
         models = [arn("sagemaker", f"model/{named}-*")]
         configs = [arn("sagemaker", f"endpoint-config/{named}-*")]
-        lists = ["sagemaker:AddTags", "sagemaker:DeleteTags", "sagemaker:ListTags"]
         statements = [
             (["Create", "Describe", "Delete"], "Model", models),
             (["Create", "Describe", "Delete"], "EndpointConfig", configs),
             # CreateEndpoint and UpdateEndpoint are checked against the configuration too.
             (["Create", "Update"], "Endpoint", [self._endpoint_arn, *configs]),
             (["Describe", "Delete"], "Endpoint", [self._endpoint_arn]),
+            (["Add", "Delete", "List"], "Tags", [self._endpoint_arn, *models, *configs]),
         ]
-        for verbs, noun, resources in statements:
-            role.add_to_policy(
-                iam.PolicyStatement(actions=[f"sagemaker:{verb}{noun}" for verb in verbs], resources=resources)
-            )
-        role.add_to_policy(iam.PolicyStatement(actions=lists, resources=[self._endpoint_arn, *models, *configs]))
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["sagemaker:DescribeModelPackage"], resources=[self.repo.package_arn])
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[self.role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            )
-        )
-        return role
+        return [
+            *[
+                Allow([f"sagemaker:{verb}{noun}" for verb in verbs], resources, because=release)
+                for verbs, noun, resources in statements
+            ],
+            Allow(["sagemaker:DescribeModelPackage"], [self.repo.package_arn], because=_VERSIONS),
+            pass_role(self.role.role_arn, "sagemaker.amazonaws.com"),
+            *self.repo.permissions.encrypt_volumes(),
+        ]
 
     def _settings(self) -> dict[str, str]:
-        key = self.repo.encryption_key
+        bucket = self.repo.bucket.bucket_name
         return ReleaseSettings(
             endpoint_name=self.endpoint_name,
             stack_name=self.stack_name,
-            bucket=self.repo.bucket.bucket_name,
+            bucket=bucket,
             model_role=self.role.role_arn,
-            capture_uri=self.repo.bucket.s3_url_for_object("capture"),
-            kms_key=key.key_arn if key is not None else "",
+            capture_uri=f"s3://{bucket}/capture",
+            kms_key=self.repo.permissions.key_arn or "",
         ).to_environment()
 
+    def _on_stack(self, *actions: str) -> Allow:
+        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
+        return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
+
     def _prepare_project(self, settings: dict[str, str], template: str) -> RuntimeProject:
-        prepare = RuntimeProject(
+        return RuntimeProject(
             self,
             "Prepare",
             program="runtime.deploy",
             files={"endpoint.template.json": template},
             environment=settings,
+            allows=[
+                *self.repo.permissions.read_runs(),
+                # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
+                self._on_stack("cloudformation:DescribeStacks", "cloudformation:DeleteStack"),
+                Allow(
+                    ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"],
+                    [self.repo.package_arn],
+                    because=_VERSIONS,
+                ),
+            ],
             exports=["RELEASE_NAME"],
             artifact_files=["template.json", "configuration.json"],
         )
-        self.repo.grant_read_runs(prepare.role)
-        # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
-        prepare.allow(["cloudformation:DescribeStacks", "cloudformation:DeleteStack"], [self._stack_arn])
-        prepare.allow(["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"], [self.repo.package_arn])
-        return prepare
 
     def _verify_project(self, settings: dict[str, str]) -> RuntimeProject:
-        verify = RuntimeProject(self, "Verify", program="runtime.verify", files={}, environment=settings)
-        repo = self.repo
-        repo.grant_read_runs(verify.role)
-        repo.grant_write(verify.role, endpoint_record_key(self.endpoint_name))
-        verify.allow(["s3:GetObject"], [repo.bucket.arn_for_objects(endpoint_record_key(self.endpoint_name))])
-        verify.allow(["s3:ListBucket"], [repo.bucket.bucket_arn], {"StringLike": {"s3:prefix": ["in-service/*"]}})
-        verify.allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._endpoint_arn])
-        # A first release that fails its check has nothing to go back to: its stack is deleted.
-        verify.allow(["cloudformation:DeleteStack"], [self._stack_arn])
-        return verify
+        permissions = self.repo.permissions
+        return RuntimeProject(
+            self,
+            "Verify",
+            program="runtime.verify",
+            environment=settings,
+            allows=[
+                *permissions.read_runs(),
+                *permissions.read_in_service(),
+                *permissions.write(endpoint_record_key(self.endpoint_name)),
+                Allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._endpoint_arn]),
+                # A first release that fails its check has nothing to go back to: its stack is deleted.
+                self._on_stack("cloudformation:DeleteStack"),
+            ],
+        )
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -192,6 +207,8 @@ class SageMakerEndpointRelease(Construct):
         return self._metric("Invocation5XXErrors", "Average")
 
     def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
+        from aws_cdk import aws_cloudwatch as cloudwatch
+
         return cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name=name,
@@ -220,12 +237,14 @@ class SageMakerEndpointRelease(Construct):
                 "define a second SageMakerEndpointRelease"
             )
         self._used = True
-        prepared = codepipeline.Artifact(f"{re.sub('[^A-Za-z0-9_-]', '_', self.stage_name)}Template")
+        prepared = codepipeline.Artifact(f"{self.stage_name}Template")
         release = {"ML_RELEASE_NAME": f"#{{{self.stage_name}Prepare.RELEASE_NAME}}"}
         manifest = {"ML_MANIFEST_KEY": given.build.variable("MANIFEST_KEY")}
         return [
-            self._build_action("Prepare", 1, self._prepare, given, manifest, prepared),
-            actions.CloudFormationCreateUpdateStackAction(
+            self._prepare.action(
+                "Prepare", 1, given.source, manifest, namespace=f"{self.stage_name}Prepare", output=prepared
+            ),
+            aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
                 action_name="Deploy",
                 run_order=2,
                 stack_name=self.stack_name,
@@ -234,29 +253,8 @@ class SageMakerEndpointRelease(Construct):
                 admin_permissions=False,
                 deployment_role=self.deployment_role,
             ),
-            self._build_action("Verify", 3, self._verify, given, manifest | release, None),
+            self._verify.action("Verify", 3, given.source, manifest | release, namespace=f"{self.stage_name}Verify"),
         ]
-
-    def _build_action(
-        self,
-        name: str,
-        order: int,
-        runs: RuntimeProject,
-        given: StageInput,
-        environment: dict[str, str],
-        output: codepipeline.Artifact | None,
-    ) -> actions.CodeBuildAction:
-        return actions.CodeBuildAction(
-            action_name=name,
-            run_order=order,
-            project=runs.project,
-            input=given.source,
-            outputs=[output] if output is not None else None,
-            variables_namespace=f"{self.stage_name}{name}",
-            environment_variables={
-                key: codebuild.BuildEnvironmentVariable(value=value) for key, value in environment.items()
-            },
-        )
 
 
 def _default_name(repo: MlArtifactRepo, construct_id: str) -> str:
@@ -264,8 +262,7 @@ def _default_name(repo: MlArtifactRepo, construct_id: str) -> str:
 
 
 def _check_endpoint_name(name: str) -> None:
-    right = not Token.is_unresolved(name) and re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name)
-    if not right or len(name) > _LONGEST_ENDPOINT_NAME:
+    if not re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name) or len(name) > _LONGEST_ENDPOINT_NAME:
         raise ValueError(
             f"'endpoint_name' must be 1 to {_LONGEST_ENDPOINT_NAME} letters, digits and hyphens known at synthesis, "
             f"got {name!r} ({len(name)}); models and configurations are named after it within SageMaker's 63 characters"

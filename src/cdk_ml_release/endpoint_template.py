@@ -1,20 +1,24 @@
-"""The stack of an endpoint: synthesized with the app, deployed by every release with parameters of its own."""
+"""The stack of an endpoint: written with the app, deployed by every release with parameters of its own."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
+from typing import Any
 
-from aws_cdk import App, BootstraplessSynthesizer, CfnOutput, CfnParameter, Stack
-from aws_cdk import aws_sagemaker as sagemaker
+from .jobs import has_local_storage
 
 VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointTemplate:
-    """What of an endpoint is decided at synth."""
+    """What of an endpoint is decided at synth.
+
+    It is data, not a CDK stack: it is not deployed with the user's app, shares nothing with it, and an app of its own
+    would take as long to synthesize as all the constructs of a release.
+    """
 
     endpoint_name: str
     instance_type: str
@@ -23,74 +27,71 @@ class EndpointTemplate:
     encrypted: bool
 
     def render(self) -> str:
-        """Synthesize the template.
+        """The template as JSON.
 
-        Its parameters are ``ReleaseName`` (the name of model and configuration), ``ModelPackageArn``,
-        ``ModelRoleArn``, ``CaptureUri`` and, if encrypted, ``KmsKeyArn``.
+        Its parameters are ``ReleaseName`` (the name of model and configuration), ``ModelRoleArn``,
+        ``ModelPackageArn`` and, as far as they are used, ``CaptureUri`` and ``KmsKeyArn``.
         """
-        # An app of its own: its stack is not deployed with the user's, and their tokens must not meet.
-        with TemporaryDirectory() as folder:
-            app = App(outdir=folder, analytics_reporting=False, builtin_cloud_formation_validation=False)
-            stack = Stack(app, "Endpoint", synthesizer=BootstraplessSynthesizer())
-            self._define(stack)
-            template = app.synth().get_stack_by_name("Endpoint").template
-        return json.dumps(template, indent=1)
+        resources = {
+            "Model": {"Type": "AWS::SageMaker::Model", "Properties": self._model()},
+            "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": self._config()},
+            "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": self._endpoint()},
+        }
+        outputs = {
+            "EndpointName": {"Value": _attribute("Endpoint", "EndpointName")},
+            "ConfigName": {"Value": _attribute("Config", "EndpointConfigName")},
+        }
+        used = re.findall(r'"Ref": "(\w+)"', json.dumps(resources))
+        parameters = {name: {"Type": "String"} for name in used}
+        return json.dumps({"Parameters": parameters, "Resources": resources, "Outputs": outputs}, indent=1)
 
-    def _define(self, stack: Stack) -> None:
-        release_name = _parameter(stack, "ReleaseName")
-        model = sagemaker.CfnModel(
-            stack,
-            "Model",
-            model_name=release_name,
-            execution_role_arn=_parameter(stack, "ModelRoleArn"),
-            containers=[
-                sagemaker.CfnModel.ContainerDefinitionProperty(model_package_name=_parameter(stack, "ModelPackageArn"))
-            ],
-        )
-        key = _parameter(stack, "KmsKeyArn") if self.encrypted else None
-        config = sagemaker.CfnEndpointConfig(
-            stack,
-            "Config",
-            endpoint_config_name=release_name,
-            kms_key_id=key,
-            production_variants=[
-                sagemaker.CfnEndpointConfig.ProductionVariantProperty(
-                    variant_name=VARIANT,
-                    model_name=model.attr_model_name,
-                    instance_type=self.instance_type,
-                    initial_instance_count=self.instance_count,
-                    initial_variant_weight=1,
-                )
-            ],
-            data_capture_config=self._capture(_parameter(stack, "CaptureUri"), key),
-        )
-        endpoint = sagemaker.CfnEndpoint(
-            stack,
-            "Endpoint",
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=config.attr_endpoint_config_name,
-        )
-        CfnOutput(stack, "EndpointName", value=endpoint.attr_endpoint_name)
-        CfnOutput(stack, "ConfigName", value=config.attr_endpoint_config_name)
+    def _model(self) -> dict[str, Any]:
+        # Named after the release: SageMaker replaces neither model nor configuration in place.
+        return {
+            "ModelName": _parameter("ReleaseName"),
+            "ExecutionRoleArn": _parameter("ModelRoleArn"),
+            "Containers": [{"ModelPackageName": _parameter("ModelPackageArn")}],
+        }
 
-    def _capture(self, uri: str, key: str | None) -> sagemaker.CfnEndpointConfig.DataCaptureConfigProperty | None:
-        if self.capture_percentage == 0:
-            return None
-        modes = ("Input", "Output")
-        return sagemaker.CfnEndpointConfig.DataCaptureConfigProperty(
-            enable_capture=True,
-            initial_sampling_percentage=self.capture_percentage,
-            destination_s3_uri=uri,
-            kms_key_id=key,
-            capture_options=[
-                sagemaker.CfnEndpointConfig.CaptureOptionProperty(capture_mode=mode) for mode in modes
-            ],
+    def _config(self) -> dict[str, Any]:
+        variant = {
+            "VariantName": VARIANT,
+            "ModelName": _attribute("Model", "ModelName"),
+            "InstanceType": self.instance_type,
+            "InitialInstanceCount": self.instance_count,
+            "InitialVariantWeight": 1,
+        }
+        return {
+            "EndpointConfigName": _parameter("ReleaseName"),
+            "ProductionVariants": [variant],
+            **({} if has_local_storage(self.instance_type) else self._key()),
+            **({"DataCaptureConfig": self._capture()} if self.capture_percentage else {}),
+        }
+
+    def _capture(self) -> dict[str, Any]:
+        return {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": self.capture_percentage,
+            "DestinationS3Uri": _parameter("CaptureUri"),
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             # Without these, what is captured is base64 and nobody can read it.
-            capture_content_type_header=sagemaker.CfnEndpointConfig.CaptureContentTypeHeaderProperty(
-                csv_content_types=["text/csv"], json_content_types=["application/json"]
-            ),
-        )
+            "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+            **self._key(),
+        }
+
+    def _endpoint(self) -> dict[str, Any]:
+        return {
+            "EndpointName": self.endpoint_name,
+            "EndpointConfigName": _attribute("Config", "EndpointConfigName"),
+        }
+
+    def _key(self) -> dict[str, Any]:
+        return {"KmsKeyId": _parameter("KmsKeyArn")} if self.encrypted else {}
 
 
-def _parameter(stack: Stack, name: str) -> str:
-    return CfnParameter(stack, name, type="String").value_as_string
+def _parameter(name: str) -> dict[str, str]:
+    return {"Ref": name}
+
+
+def _attribute(resource: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [resource, name]}

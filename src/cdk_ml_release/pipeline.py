@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsii
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -13,13 +13,25 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
+from ._permissions import CDK_BUCKET_ACTIONS, Allow, acknowledge, findings
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
+from .endpoint_release import SageMakerEndpointRelease
 from .source import Source
 from .stage import ReleaseStage, StageInput
 
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
 # Source: CodePipeline's quotas. Neither CDK nor CloudFormation looks before the deployment does.
 _LONGEST_CONFIGURATION_VALUE = 1000
+_MOST_STAGES = 50
+
+
+_ARTIFACTS = "CDK gives these on the pipeline's own artifacts, whose keys CodePipeline makes"
+_DEPLOYMENT = (
+    "CDK gives these on the one stack that an action deploys, whose ARN ends in an id that CloudFormation makes"
+)
 
 
 class MlPipeline(Construct):
@@ -38,6 +50,7 @@ class MlPipeline(Construct):
         stages: Sequence[ReleaseStage] = (),
         pipeline_name: str | None = None,
         starts_on_data: bool = True,
+        encryption_key: kms.IKey | None = None,
     ) -> None:
         """Define the pipeline.
 
@@ -48,21 +61,13 @@ class MlPipeline(Construct):
             stages: The stages behind the source, in order.
             pipeline_name: The pipeline's name. Default: CloudFormation makes one.
             starts_on_data: Whether a new object under the repo's data prefix starts a release too.
+            encryption_key: Encrypts what the actions hand on. Default: a key that S3 manages.
 
         Raises:
             ValueError: if two stages have one name, or a stage comes too early.
         """
         super().__init__(scope, construct_id)
-        artifacts = s3.Bucket(
-            self,
-            "Artifacts",
-            enforce_ssl=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
-            removal_policy=RemovalPolicy.RETAIN,
-        )
+        artifacts = _artifacts(self, encryption_key)
         self.pipeline = codepipeline.Pipeline(
             self,
             "Resource",
@@ -74,6 +79,9 @@ class MlPipeline(Construct):
             restart_execution_on_update=False,
             use_pipeline_role_for_actions=True,
         )
+        use = Allow(CDK_BUCKET_ACTIONS, [f"{artifacts.bucket_arn}/*"], because=_ARTIFACTS)
+        self._artifact_findings = findings(self, [use])
+        acknowledge(self, self._artifact_findings)
         code = codepipeline.Artifact("Source")
         self.pipeline.add_stage(stage_name="Source", actions=[source.action(self, code)])
         self._given = StageInput(source=code, commit=source.commit)
@@ -93,15 +101,22 @@ class MlPipeline(Construct):
         if name in self._stage_names:
             raise ValueError(f"'stages' must have names of their own, got '{name}' twice; rename one of them")
         actions = list(stage.actions(self._given))
-        failure = (
-            codepipeline.FailureConditions(result=codepipeline.Result.ROLLBACK) if stage.rolls_back else None
-        )
+        failure = codepipeline.FailureConditions(result=codepipeline.Result.ROLLBACK) if stage.rolls_back else None
         self.pipeline.add_stage(stage_name=name, actions=actions, on_failure=failure)
         self._stage_names.append(name)
+        if isinstance(stage, Construct):
+            acknowledge(stage, self._artifact_findings)
+        if isinstance(stage, SageMakerEndpointRelease):
+            self._acknowledge_stack(stage.stack_name)
         if isinstance(stage, MlBuildStage):
             self._given = StageInput(source=self._given.source, commit=self._given.commit, build=stage)
             if self._starts_on_data:
                 self._start_on_data(stage.repo, name)
+
+    def _acknowledge_stack(self, stack_name: str) -> None:
+        stack = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{stack_name}/*")
+        verbs = ["cloudformation:DescribeStack*", "cloudformation:GetTemplate*"]
+        acknowledge(self, findings(self, [Allow(verbs, [stack], because=_DEPLOYMENT)]))
 
     def _start_on_data(self, repo: MlArtifactRepo, stage_name: str) -> None:
         events.Rule(
@@ -118,6 +133,22 @@ class MlPipeline(Construct):
             ),
             targets=[targets.CodePipeline(self.pipeline)],
         )
+
+
+def _artifacts(scope: Construct, key: kms.IKey | None) -> s3.Bucket:
+    return s3.Bucket(
+        scope,
+        "Artifacts",
+        enforce_ssl=True,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
+        encryption_key=key,
+        bucket_key_enabled=None if key is None else True,
+        # What a roll-back to an older execution would need is gone then.
+        lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+        removal_policy=RemovalPolicy.RETAIN,
+    )
 
 
 @jsii.implements(IValidation)

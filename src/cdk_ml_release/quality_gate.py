@@ -47,7 +47,7 @@ class QualityGate:
 
 
 def _gate(metric: str, comparison: Literal["at_most", "at_least"], limit: float) -> Gate:
-    if Token.is_unresolved(metric) or not _METRIC_PATH.fullmatch(metric):
+    if not _METRIC_PATH.fullmatch(metric):
         raise ValueError(
             "'metric' must be a path into evaluation.json such as 'regression_metrics.rmse.value', "
             f"got {metric!r}; write its parts with dots between them"

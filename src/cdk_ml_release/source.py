@@ -120,4 +120,6 @@ class Source:
 
 def _check_named(argument: str, value: str) -> None:
     if not value or value != value.strip():
-        raise ValueError(f"'{argument}' must be a name without spaces around it, got {value!r}; write it as it is there")
+        raise ValueError(
+            f"'{argument}' must be a name without spaces around it, got {value!r}; write it as it is there"
+        )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aws_cdk import Token
 from aws_cdk import aws_codepipeline as codepipeline
 
 if TYPE_CHECKING:
@@ -45,9 +44,10 @@ class ReleaseStage(Protocol):
 
 
 def check_stage_name(argument: str, name: str) -> None:
-    """Refuse what CodePipeline would not take as a stage's name."""
-    if Token.is_unresolved(name) or not re.fullmatch(r"[A-Za-z0-9.@_-]{1,100}", name):
+    """Refuse what cannot be a stage's name, or begin the names of its variables and artifacts."""
+    # CodePipeline's own limit is 100; artifacts may have neither dots nor '@' in their names.
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
         raise ValueError(
-            f"'{argument}' must be 1 to 100 letters, digits and '.@_-' known at synthesis, got {name!r}; "
+            f"'{argument}' must be 1 to 80 letters, digits, '_' and '-' known at synthesis, got {name!r}; "
             "use a short name such as 'Promote'"
         )

@@ -55,10 +55,10 @@ class Kind:
 
     def describe(self, sagemaker: Any, name: str) -> dict[str, Any] | None:
         """The job of that name, or None."""
+        describe = getattr(sagemaker, f"describe_{self.noun.lower()}_job")
         try:
-            found: dict[str, Any] = getattr(sagemaker, f"describe_{self.noun.lower()}_job")(
-                **{f"{self.noun}JobName": name}
-            )
+            # A build must not end before its job because the account asks SageMaker too much.
+            found: dict[str, Any] = aws.retried(lambda: describe(**{f"{self.noun}JobName": name}), aws.BUSY)
         except ClientError as error:
             if aws.code(error) in _NOT_FOUND:
                 return None
