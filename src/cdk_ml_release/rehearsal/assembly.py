@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .archives import zip_folder
 
 
 class AssemblyError(Exception):
@@ -151,29 +151,6 @@ def synthesize(app: Path, out: Path) -> Assembly:
     if done.returncode != 0:
         raise AssemblyError(f"'{command}' failed in '{app}':\n{done.stderr.strip() or done.stdout.strip()}")
     return Assembly(out)
-
-
-def zip_folder(folder: Path) -> bytes:
-    """A folder as a zip archive: the same files always give the same bytes."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = (path.stat().st_mode & 0xFFFF) << 16
-                archive.writestr(info, path.read_bytes())
-    return content.getvalue()
-
-
-def unzip(content: bytes, folder: Path) -> None:
-    """Unpack an archive and keep what was executable executable."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for info in archive.infolist():
-            target = Path(archive.extract(info, folder))
-            mode = info.external_attr >> 16
-            if mode and target.is_file():
-                target.chmod(mode & 0o777)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import http.client
 import itertools
 import socket
-import tarfile
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ..archives import untar
 from ..containers.container import Container, ContainerError
 from . import storage
 from .workplace import Workplace
@@ -84,7 +83,8 @@ class Fleet:
         if self._model["ModelDataUrl"]:
             storage.download(self._place.gateway.client("s3", role), self._model["ModelDataUrl"], folder)
             archive = folder / self._model["ModelDataUrl"].rpartition("/")[2]
-            _unpack(archive, model)
+            untar(archive, model)
+            archive.unlink()
         port = _free_port()
         log = folder / "serve.log"
 
@@ -174,9 +174,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as content:
-        content.extractall(folder, filter="data")
-    archive.unlink()

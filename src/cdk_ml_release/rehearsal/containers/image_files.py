@@ -114,8 +114,7 @@ def copy_files(
         if path.is_dir():
             _copy_folder(tree, path, destination, root, copied)
         elif unpack and tarfile.is_tarfile(path):
-            with tarfile.open(path) as archive:
-                archive.extractall(host_path(root, destination), filter="data")
+            untar(path, host_path(root, destination))
             copied(destination, path)
         else:
             target = posixpath.join(destination, path.name) if into_folder else destination

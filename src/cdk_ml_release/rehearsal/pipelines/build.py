@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..assembly import unzip
+from ..archives import unzip
 from ..cloud.workplace import Workplace
 from ..containers import docker
 from .buildspec import ArtifactSpec, Buildspec, BuildspecError, read_buildspec

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..assembly import zip_folder
+from ..archives import zip_folder
 from ..cloud.account import Account
 from ..cloud.gateway import ApiError
 from ..cloud.workplace import Workplace
