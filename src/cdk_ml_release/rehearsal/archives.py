@@ -34,7 +34,7 @@ def unzip(content: bytes, folder: Path) -> None:
 def untar(archive: Path, folder: Path) -> None:
     """Extract a tar archive; where Python can, nothing lands outside of the folder.
 
-    Python 3.11 knows no filters before 3.11.4; what is unpacked here was packed on this machine, by the user's programs.
+    Python 3.11 knows no filters before 3.11.4; what is unpacked here was packed here, by the user's programs.
     """
     with tarfile.open(archive) as content:
         if hasattr(tarfile, "data_filter"):

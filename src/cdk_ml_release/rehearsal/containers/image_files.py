@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ..archives import untar
+
 __all__ = ["FileTree", "copy_files", "digest_of", "host_path"]
 
 _GLOB = re.compile(r"[*?\[]")
