@@ -121,6 +121,13 @@ if resources["current_host"] == "algo-1":
         assert "algo-2 of ['algo-1', 'algo-2']" in show.log("Train")
 
 
+def test_a_model_may_have_files_that_are_called_like_the_programs_that_build_it(stage):
+    shadow = "raise SystemExit('this is the model's own')"
+
+    with stage({"runtime.py": shadow, "boto3.py": shadow}) as show:
+        assert show.begin().status == "Succeeded"
+
+
 def test_a_connection_is_a_source_like_another(stage):
     with stage(variant="connection") as show:
         assert show.begin().status == "Succeeded"
