@@ -16,7 +16,7 @@ from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from ._permissions import Allow, role
+from ._permissions import Allow, bucket_arn, role
 
 _RUNTIME = Path(__file__).parent / "runtime"
 _PYTHON_VERSION = "3.13"
@@ -29,13 +29,31 @@ _FETCH = (
 )
 
 
-class RuntimeProject(Construct):
-    """A CodeBuild project that fetches the runtime and runs one of its programs.
+class RuntimeArchive:
+    """The programs and a stage's documents, in one archive among the app's assets."""
 
-    Attributes:
-        role: What the program runs as.
-        allows: All that the role may do, except on the artifacts of the pipeline that it will be in.
-    """
+    def __init__(self, scope: Construct, files: Mapping[str, str]) -> None:
+        """Stage the archive.
+
+        Args:
+            scope: The stage whose projects fetch it.
+            files: Documents that travel beside the programs: path to content.
+        """
+        with TemporaryDirectory() as folder:
+            # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
+            unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
+            shutil.copytree(_RUNTIME, Path(folder, "runtime"), ignore=unwanted)
+            for path, content in files.items():
+                Path(folder, path).write_text(content, encoding="utf-8")
+            # Staged at once, so the folder may go.
+            asset = s3_assets.Asset(scope, "Runtime", path=folder, ignore_mode=IgnoreMode.GLOB)
+        bucket, key = asset.s3_bucket_name, asset.s3_object_key
+        self.variables = {"ML_RUNTIME_BUCKET": bucket, "ML_RUNTIME_KEY": key}
+        self.read = Allow(["s3:GetObject"], [f"{bucket_arn(bucket)}/{key}"])
+
+
+class RuntimeProject(Construct):
+    """A CodeBuild project that fetches the runtime and runs one of its programs."""
 
     def __init__(
         self,
@@ -43,56 +61,52 @@ class RuntimeProject(Construct):
         construct_id: str,
         *,
         program: str,
+        archive: RuntimeArchive,
         environment: Mapping[str, str],
         allows: Sequence[Allow],
-        files: Mapping[str, str] | None = None,
         exports: Sequence[str] = (),
         artifact_files: Sequence[str] = (),
         builds_containers: bool = False,
     ) -> None:
-        """Define the project, its role and its asset.
+        """Define the project and its role.
 
         Args:
             scope: The construct that this project belongs to.
             construct_id: Unique among the children of ``scope``.
             program: What follows ``python3 -m``, such as ``runtime.container``; may name environment variables.
+            archive: What the program is in.
             environment: The program's settings.
             allows: What the program may do.
-            files: Documents that travel beside the runtime: path to content.
             exports: Variables that the program exports to later actions.
             artifact_files: What the program leaves in ``$ML_HOME/artifact`` for the output artifact.
             builds_containers: Whether the program calls Docker, which needs a privileged build.
         """
         super().__init__(scope, construct_id)
-        bucket_name, key, object_arn = _asset(self, files or {})
-        self.allows = [Allow(["s3:GetObject"], [object_arn]), *allows]
-        self.role = role(self, "Role", "codebuild.amazonaws.com", self.allows)
-        values = {"ML_RUNTIME_BUCKET": bucket_name, "ML_RUNTIME_KEY": key, **environment}
+        self._allows = [archive.read, *allows]
         self.project = codebuild.PipelineProject(
             self,
             "Resource",
-            role=self.role,
+            role=role(self, "Role", "codebuild.amazonaws.com", self._allows),
             build_spec=codebuild.BuildSpec.from_object(_build_spec(program, exports, artifact_files)),
             environment=codebuild.BuildEnvironment(
                 build_image=_image(), compute_type=codebuild.ComputeType.SMALL, privileged=builds_containers
             ),
-            environment_variables=_variables(values),
+            environment_variables=_variables(archive.variables | dict(environment)),
             grant_report_group_permissions=False,
             # A build that waits for a job must outlive it; the job's own limit is what ends it.
             timeout=Duration.hours(1 if builds_containers else 36),
         )
-        self.allows.append(self._write_log())
 
-    def _write_log(self) -> Allow:
-        """What CDK lets the role do for every project."""
-        group = Stack.of(self).format_arn(
+    def may(self) -> list[Allow]:
+        """All that the project may do, except on the artifacts of the pipeline that it will be in."""
+        log = Stack.of(self).format_arn(
             service="logs",
             resource="log-group",
             resource_name=f"/aws/codebuild/{self.project.project_name}:*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        verbs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
-        return Allow(verbs, [group], because="CodeBuild names the log streams after the builds")
+        written = Allow(["logs:PutLogEvents"], [log], because="CodeBuild names the log streams after the builds")
+        return [*self._allows, written]
 
     def action(
         self,
@@ -134,45 +148,18 @@ def _image() -> codebuild.IBuildImage:
     return codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6
 
 
-@cache
-def _runtime() -> TemporaryDirectory[str]:
-    """The programs alone, in one folder for the whole process: CDK stages a folder that it knows no second time."""
-    folder: TemporaryDirectory[str] = TemporaryDirectory()
-    # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
-    unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
-    shutil.copytree(_RUNTIME, Path(folder.name, "runtime"), ignore=unwanted)
-    return folder
-
-
-def _asset(scope: Construct, files: Mapping[str, str]) -> tuple[str, str, str]:
-    """Bucket, key and ARN of the archive that holds the programs and ``files``."""
-    if not files:
-        return _archive(scope, _runtime().name)
-    with TemporaryDirectory() as folder:
-        shutil.copytree(_runtime().name, folder, dirs_exist_ok=True)
-        for path, content in files.items():
-            Path(folder, path).write_text(content, encoding="utf-8")
-        # Staged at once, so the folder may go.
-        return _archive(scope, folder)
-
-
-def _archive(scope: Construct, folder: str) -> tuple[str, str, str]:
-    asset = s3_assets.Asset(scope, "Runtime", path=folder, ignore_mode=IgnoreMode.GLOB)
-    key = asset.s3_object_key
-    return asset.s3_bucket_name, key, f"{asset.bucket.bucket_arn}/{key}"
-
-
 def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[str]) -> dict[str, Any]:
+    # -P: the build starts in the model's folder, whose files must not hide the standard library's.
     spec: dict[str, Any] = {
         "version": "0.2",
         "phases": {
             "install": {
                 "runtime-versions": {"python": _PYTHON_VERSION},
-                "commands": ["export ML_HOME=$(mktemp -d)", f'python3 -c "{_FETCH}"'],
+                "commands": ["export ML_HOME=$(mktemp -d)", f'python3 -P -c "{_FETCH}"'],
             },
             "build": {
                 "commands": [
-                    f'PYTHONPATH="$ML_HOME" python3 -m {program}',
+                    f'PYTHONPATH="$ML_HOME" python3 -P -m {program}',
                     *(['set -a && . "$ML_HOME/exports" && set +a'] if exports else []),
                     *(['cp -R "$ML_HOME/artifact" "$CODEBUILD_SRC_DIR/ml-artifact"'] if artifact_files else []),
                 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -54,5 +53,4 @@ def run_container(permissions: RepoPermissions, *, log_group: str, in_vpc: bool 
 
 def sagemaker_role(scope: Construct, construct_id: str, allows: Iterable[Allow]) -> iam.Role:
     """A role that SageMaker assumes, on behalf of this account only: AWS's guide warns of the confused deputy."""
-    own = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, trusts=own)
+    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, own_account_only=True)

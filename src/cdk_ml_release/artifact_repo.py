@@ -12,12 +12,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ._permissions import CDK_BUCKET_ACTIONS, Allow, RepoPermissions, acknowledge, arn, findings, grant
+from ._permissions import CDK_BUCKET_ACTIONS, Allow, RepoPermissions, acknowledge, arn, grant, wildcards
 from .runtime.contract import MODEL_NAME_PATTERN
 
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3_assets as s3_assets
 
 
 _SEED_FINDINGS = {
@@ -106,6 +107,7 @@ class MlArtifactRepo(Construct):
     ) -> codecommit.IRepository | None:
         if not isinstance(code, str):
             return code
+        _check_code_name(code)
         from aws_cdk import aws_codecommit as codecommit
 
         repository = codecommit.Repository(self, "Code", repository_name=code)
@@ -132,7 +134,8 @@ class MlArtifactRepo(Construct):
         from aws_cdk import aws_s3_assets as s3_assets
         from aws_cdk import aws_s3_deployment as s3_deployment
 
-        data = s3_assets.Asset(self, "DataFolder", path=folder)
+        # Absolute, for the CDK kernel has a working folder of its own.
+        data = s3_assets.Asset(self, "DataFolder", path=str(Path(folder).resolve()))
         seed = s3_deployment.BucketDeployment(
             self,
             "Data",
@@ -144,10 +147,13 @@ class MlArtifactRepo(Construct):
         )
         # The function belongs to the stack, for all of its deployments.
         function = seed.handler_role.node.scope
-        assert function is not None
-        because = "CDK's BucketDeployment gives its own function these, on the assets and on the bucket it fills"
+        if function is not None:
+            acknowledge(function, lambda: wildcards(self, [self._seeding(data)]) | _SEED_FINDINGS)
+
+    def _seeding(self, data: s3_assets.Asset) -> Allow:
         copied = [f"{bucket_arn}/*" for bucket_arn in (data.bucket.bucket_arn, self.permissions.bucket_arn)]
-        acknowledge(function, findings(self, [Allow(CDK_BUCKET_ACTIONS, copied, because=because)]) | _SEED_FINDINGS)
+        because = "CDK's BucketDeployment gives its own function these, on the assets and on the bucket it fills"
+        return Allow(CDK_BUCKET_ACTIONS, copied, because=because)
 
     @property
     def code(self) -> codecommit.IRepository:
@@ -184,7 +190,7 @@ class MlArtifactRepo(Construct):
 
     def grant_read_runs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` list and read the files of every run, and decrypt them where there is a key."""
-        return grant(grantee, self.permissions.read_runs())
+        return grant(grantee, self.permissions.read("runs"))
 
     def grant_write(self, grantee: iam.IGrantable, pattern: str) -> iam.Grant:
         """Let ``grantee`` write objects whose key matches ``pattern``, such as ``runs/*``, with the key if any."""
@@ -242,6 +248,15 @@ def _check_model_name(name: str) -> None:
         raise ValueError(
             "'model_name' must be 2 to 32 lower-case letters, digits and single hyphens known at synthesis, "
             f"got {name!r} ({len(name)}); job names of at most 63 characters are made from it"
+        )
+
+
+def _check_code_name(name: str) -> None:
+    # Source: CodeCommit's API (botocore: RepositoryName); a name must not end like a clone URL.
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name) or name.endswith(".git"):
+        raise ValueError(
+            "'code' must be 1 to 100 letters, digits and '._-' known at synthesis and not end in '.git', "
+            f"got {name!r}; to use a repository that exists, pass it as a construct"
         )
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_codepipeline as codepipeline
 from constructs import Construct
 
-from ._codebuild import RuntimeProject
+from ._codebuild import RuntimeArchive, RuntimeProject
 from ._job_requests import JobRequest, Placement, requests
-from ._permissions import Allow, acknowledge, arn, findings, pass_role
+from ._permissions import Allow, acknowledge, arn, pass_to_sagemaker, wildcards
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
@@ -81,21 +81,27 @@ class MlBuildStage(Construct):
         training = self._run_job("TrainingJobs", vpc)
         self.processing_role = sagemaker_role(self, "ProcessingRole", processing)
         self.training_role = sagemaker_role(self, "TrainingRole", training)
-        self._container = self._container_project(container_folder)
         placement, values = self._place(vpc, any(job.instance_count > 1 for job in (preprocess, train, evaluate)))
-        self._jobs = self._jobs_project(gates, requests(preprocess, train, evaluate, placement), values)
-        acknowledge(self, findings(self, [*processing, *training, *self._container.allows, *self._jobs.allows]))
+        archive = self._archive(requests(preprocess, train, evaluate, placement))
+        self._container = self._container_project(archive, container_folder)
+        self._jobs = self._jobs_project(archive, gates, values)
+        acknowledge(self, lambda: wildcards(self, [*processing, *training, *self._container.may(), *self._jobs.may()]))
 
     def _run_job(self, log_group: str, vpc: ec2.IVpc | None) -> list[Allow]:
         permissions = self.repo.permissions
         return [
             *run_container(permissions, log_group=f"/aws/sagemaker/{log_group}", in_vpc=vpc is not None),
-            *permissions.read_runs(),
+            *permissions.read("runs"),
             *permissions.write("runs/*", "every execution has a folder of its own under runs/"),
             *permissions.encrypt_volumes(),
         ]
 
-    def _container_project(self, folder: str) -> RuntimeProject:
+    def _archive(self, documents: Sequence[JobRequest]) -> RuntimeArchive:
+        for each in documents:
+            each.check(self.repo.model_name)
+        return RuntimeArchive(self, {f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents})
+
+    def _container_project(self, archive: RuntimeArchive, folder: str) -> RuntimeProject:
         permissions = self.repo.permissions
         push = [
             "ecr:CompleteLayerUpload",
@@ -108,6 +114,7 @@ class MlBuildStage(Construct):
             self,
             "Container",
             program="runtime.container",
+            archive=archive,
             environment={"ML_REPOSITORY_URI": self.repo.images.repository_uri, "ML_CONTAINER_FOLDER": folder},
             allows=[*permissions.pull(), Allow(push, [permissions.images_arn])],
             exports=["IMAGE_URI"],
@@ -115,16 +122,14 @@ class MlBuildStage(Construct):
         )
 
     def _jobs_project(
-        self, gates: Sequence[QualityGate], documents: Sequence[JobRequest], values: dict[str, str]
+        self, archive: RuntimeArchive, gates: Sequence[QualityGate], values: dict[str, str]
     ) -> RuntimeProject:
         repo = self.repo
-        for document in documents:
-            document.check(repo.model_name)
         return RuntimeProject(
             self,
             "Jobs",
             program='runtime.build "$ML_TASK"',
-            files={f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents},
+            archive=archive,
             environment=BuildSettings(
                 model_name=repo.model_name,
                 bucket=repo.bucket.bucket_name,
@@ -180,10 +185,7 @@ class MlBuildStage(Construct):
                 [arn("sagemaker", f"training-job/{name}-train-*")],
                 because=run,
             ),
-            *[
-                pass_role(role.role_arn, "sagemaker.amazonaws.com")
-                for role in (self.processing_role, self.training_role)
-            ],
+            pass_to_sagemaker(self.processing_role, self.training_role),
             Allow(
                 ["logs:DescribeLogStreams", "logs:GetLogEvents"],
                 [text for group in groups for text in (f"{group}:*", f"{group}:log-stream:{name}-*")],
@@ -195,8 +197,7 @@ class MlBuildStage(Construct):
         repo, permissions = self.repo, self.repo.permissions
         return [
             *permissions.read_data(),
-            *permissions.read_runs(),
-            *permissions.read_in_service(),
+            *permissions.read("runs", "in-service"),
             *permissions.write("runs/*/release.json", "every execution has a folder of its own under runs/"),
             Allow(
                 ["sagemaker:CreateModelPackage"],

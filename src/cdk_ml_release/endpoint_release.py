@@ -11,8 +11,8 @@ from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._codebuild import RuntimeProject
-from ._permissions import Allow, acknowledge, arn, findings, pass_role, role
+from ._codebuild import RuntimeArchive, RuntimeProject
+from ._permissions import Allow, acknowledge, arn, pass_to_sagemaker, role, wildcards
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .endpoint_template import VARIANT, EndpointTemplate
@@ -94,15 +94,16 @@ class SageMakerEndpointRelease(Construct):
             capture_percentage=capture_percentage,
             encrypted=repo.encryption_key is not None,
         ).render()
-        self._prepare = self._prepare_project(settings, template)
-        self._verify = self._verify_project(settings)
-        acknowledge(self, findings(self, [*model, *deployment, *self._prepare.allows, *self._verify.allows]))
+        archive = RuntimeArchive(self, {"endpoint.template.json": template})
+        self._prepare = self._prepare_project(archive, settings)
+        self._verify = self._verify_project(archive, settings)
+        acknowledge(self, lambda: wildcards(self, [*model, *deployment, *self._prepare.may(), *self._verify.may()]))
 
     def _run_model(self, *, captures: bool) -> list[Allow]:
         permissions = self.repo.permissions
         return [
             *run_container(permissions, log_group=f"/aws/sagemaker/Endpoints/{self.endpoint_name}"),
-            *permissions.read_runs(),
+            *permissions.read("runs"),
             *(permissions.write("capture/*", "SageMaker names what it captures after the hour") if captures else []),
             *permissions.encrypt_volumes(),
         ]
@@ -126,7 +127,7 @@ class SageMakerEndpointRelease(Construct):
                 for verbs, noun, resources in statements
             ],
             Allow(["sagemaker:DescribeModelPackage"], [self.repo.package_arn], because=_VERSIONS),
-            pass_role(self.role.role_arn, "sagemaker.amazonaws.com"),
+            pass_to_sagemaker(self.role),
             *self.repo.permissions.encrypt_volumes(),
         ]
 
@@ -145,15 +146,15 @@ class SageMakerEndpointRelease(Construct):
         stack = arn("cloudformation", f"stack/{self.stack_name}/*")
         return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
 
-    def _prepare_project(self, settings: dict[str, str], template: str) -> RuntimeProject:
+    def _prepare_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
         return RuntimeProject(
             self,
             "Prepare",
             program="runtime.deploy",
-            files={"endpoint.template.json": template},
+            archive=archive,
             environment=settings,
             allows=[
-                *self.repo.permissions.read_runs(),
+                *self.repo.permissions.read("runs"),
                 # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
                 self._on_stack("cloudformation:DescribeStacks", "cloudformation:DeleteStack"),
                 Allow(
@@ -166,16 +167,16 @@ class SageMakerEndpointRelease(Construct):
             artifact_files=["template.json", "configuration.json"],
         )
 
-    def _verify_project(self, settings: dict[str, str]) -> RuntimeProject:
+    def _verify_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
         permissions = self.repo.permissions
         return RuntimeProject(
             self,
             "Verify",
             program="runtime.verify",
+            archive=archive,
             environment=settings,
             allows=[
-                *permissions.read_runs(),
-                *permissions.read_in_service(),
+                *permissions.read("runs", "in-service"),
                 *permissions.write(endpoint_record_key(self.endpoint_name)),
                 Allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._endpoint_arn]),
                 # A first release that fails its check has nothing to go back to: its stack is deleted.

@@ -13,7 +13,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
-from ._permissions import CDK_BUCKET_ACTIONS, Allow, acknowledge, findings
+from ._permissions import CDK_BUCKET_ACTIONS, Allow, acknowledge, wildcards
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
 from .endpoint_release import SageMakerEndpointRelease
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 # Source: CodePipeline's quotas. Neither CDK nor CloudFormation looks before the deployment does.
 _LONGEST_CONFIGURATION_VALUE = 1000
 _MOST_STAGES = 50
-
-
-_ARTIFACTS = "CDK gives these on the pipeline's own artifacts, whose keys CodePipeline makes"
-_DEPLOYMENT = (
-    "CDK gives these on the one stack that an action deploys, whose ARN ends in an id that CloudFormation makes"
-)
 
 
 class MlPipeline(Construct):
@@ -79,9 +73,8 @@ class MlPipeline(Construct):
             restart_execution_on_update=False,
             use_pipeline_role_for_actions=True,
         )
-        use = Allow(CDK_BUCKET_ACTIONS, [f"{artifacts.bucket_arn}/*"], because=_ARTIFACTS)
-        self._artifact_findings = findings(self, [use])
-        acknowledge(self, self._artifact_findings)
+        self._artifacts = artifacts
+        acknowledge(self, self._use_of_artifacts)
         code = codepipeline.Artifact("Source")
         self.pipeline.add_stage(stage_name="Source", actions=[source.action(self, code)])
         self._given = StageInput(source=code, commit=source.commit)
@@ -105,18 +98,23 @@ class MlPipeline(Construct):
         self.pipeline.add_stage(stage_name=name, actions=actions, on_failure=failure)
         self._stage_names.append(name)
         if isinstance(stage, Construct):
-            acknowledge(stage, self._artifact_findings)
+            acknowledge(stage, self._use_of_artifacts)
         if isinstance(stage, SageMakerEndpointRelease):
-            self._acknowledge_stack(stage.stack_name)
+            acknowledge(self, lambda: self._deployment_of(stage.stack_name))
         if isinstance(stage, MlBuildStage):
             self._given = StageInput(source=self._given.source, commit=self._given.commit, build=stage)
             if self._starts_on_data:
                 self._start_on_data(stage.repo, name)
 
-    def _acknowledge_stack(self, stack_name: str) -> None:
+    def _use_of_artifacts(self) -> dict[str, str]:
+        because = "CDK gives these on the pipeline's own artifacts, whose keys CodePipeline makes"
+        return wildcards(self, [Allow(CDK_BUCKET_ACTIONS, [f"{self._artifacts.bucket_arn}/*"], because=because)])
+
+    def _deployment_of(self, stack_name: str) -> dict[str, str]:
         stack = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{stack_name}/*")
         verbs = ["cloudformation:DescribeStack*", "cloudformation:GetTemplate*"]
-        acknowledge(self, findings(self, [Allow(verbs, [stack], because=_DEPLOYMENT)]))
+        because = "CDK gives these on the one stack that the action deploys, whose ARN ends in an id"
+        return wildcards(self, [Allow(verbs, [stack], because=because)])
 
     def _start_on_data(self, repo: MlArtifactRepo, stage_name: str) -> None:
         events.Rule(

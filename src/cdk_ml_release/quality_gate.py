@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -52,8 +53,11 @@ def _gate(metric: str, comparison: Literal["at_most", "at_least"], limit: float)
             "'metric' must be a path into evaluation.json such as 'regression_metrics.rmse.value', "
             f"got {metric!r}; write its parts with dots between them"
         )
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or Token.is_unresolved(limit):
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
         raise ValueError(f"'limit' must be a number that is known at synthesis, got {limit!r}; write it as a literal")
-    if limit != limit or limit in (float("inf"), float("-inf")):
+    # Before CDK is asked about it, for these cannot be written in JSON.
+    if not math.isfinite(limit):
         raise ValueError(f"'limit' must be finite, got {limit!r}; a gate that nothing fails is no gate, leave it out")
+    if Token.is_unresolved(limit):
+        raise ValueError(f"'limit' must be a number that is known at synthesis, got {limit!r}; write it as a literal")
     return Gate(metric=metric, comparison=comparison, limit=float(limit))

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aws_cdk import Token
-from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+if TYPE_CHECKING:
+    from aws_cdk import aws_codecommit as codecommit
+    from aws_cdk import aws_s3 as s3
+
 _NAMESPACE = "Source"
+# Connections were renamed; both names are in use.
+_CONNECTION_ARN = re.compile(r"arn:[a-z-]+:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/.+")
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,9 @@ class Source:
             _check_named("repository", repository)
 
         def define(scope: Construct, output: codepipeline.Artifact) -> actions.Action:
-            found = (
-                codecommit.Repository.from_repository_name(scope, "SourceRepository", repository)
-                if isinstance(repository, str)
-                else repository
-            )
             return actions.CodeCommitSourceAction(
                 action_name="Source",
-                repository=found,
+                repository=_existing(scope, repository) if isinstance(repository, str) else repository,
                 branch=branch,
                 output=output,
                 trigger=actions.CodeCommitTrigger.EVENTS,
@@ -66,9 +66,14 @@ class Source:
             branch: Every push to it starts a release.
 
         Raises:
-            ValueError: if ``repository`` has no owner or a name is empty.
+            ValueError: if the ARN is not a connection's, ``repository`` has no owner or a name is empty.
         """
         _check_named("branch", branch)
+        if not Token.is_unresolved(connection_arn) and not _CONNECTION_ARN.fullmatch(connection_arn):
+            raise ValueError(
+                f"'connection_arn' must be the ARN of a connection, got {connection_arn!r}; copy it from the console's "
+                "page 'Connections'"
+            )
         owner, _, name = repository.partition("/")
         if not owner or not name:
             raise ValueError(f"'repository' must be '<owner>/<name>', got {repository!r}; add the owner")
@@ -116,6 +121,12 @@ class Source:
     def action(self, scope: Construct, output: codepipeline.Artifact) -> actions.Action:
         """The pipeline action that fetches the source into ``output``."""
         return self._define(scope, output)
+
+
+def _existing(scope: Construct, name: str) -> codecommit.IRepository:
+    from aws_cdk import aws_codecommit as codecommit
+
+    return codecommit.Repository.from_repository_name(scope, "SourceRepository", name)
 
 
 def _check_named(argument: str, value: str) -> None:

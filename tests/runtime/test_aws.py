@@ -24,13 +24,13 @@ def answers(*codes):
 
 
 def test_the_first_look_is_at_once_and_the_pauses_grow():
-    pace = aws.Pace(first_seconds=0.01, growth=2, longest_seconds=0.04)
+    pace = aws.Pace(first_seconds=0.02, growth=2, longest_seconds=0.08)
 
     looks = list(islice(pace, 5))
 
     pauses = [later - earlier for earlier, later in pairwise(looks)]
-    assert looks[0] < 0.01
-    assert all(pause >= least for pause, least in zip(pauses, [0.01, 0.02, 0.04, 0.04], strict=True))
+    assert looks[0] < 0.02
+    assert all(pause >= least for pause, least in zip(pauses, [0.02, 0.04, 0.08, 0.08], strict=True))
 
 
 def test_looking_ends_when_the_time_is_over_with_one_last_look():

@@ -1,6 +1,7 @@
 """evaluation.json: its metrics, its gates, and what an approver reads."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -122,11 +123,17 @@ def test_the_summary_of_a_first_release_says_so():
     )
 
 
+def test_the_summary_has_nothing_that_codepipeline_would_take_for_a_variable():
+    gate = Gate(metric="#{variables.NAME}", comparison="at_most", limit=1)
+
+    assert "# {variables.NAME} 1 " in evaluation.summary({gate.metric: 1}, [gate], {}, "abalone", "c0ffee01")
+
+
 @given(st.lists(gates, min_size=1, max_size=20), st.floats(allow_nan=False, allow_infinity=False), texts, texts)
 def test_the_summary_is_one_line_of_at_most_400_characters_that_codepipeline_leaves_alone(gates, value, model, commit):
     found = {gate.metric: value for gate in gates}
 
-    told = evaluation.summary(found, gates, {"endpoint #{x}\n": MANIFEST}, model, commit)
+    told = evaluation.summary(found, gates, {"endpoint #{x}\n": replace(MANIFEST, metrics=found)}, model, commit)
 
     assert 0 < len(told) <= evaluation.LONGEST_SUMMARY
     assert len(told.splitlines()) == 1

@@ -130,6 +130,17 @@ def test_the_next_attempt_waits_for_the_end_of_one_that_still_writes_to_the_runs
     assert running == ["Stopped"]
 
 
+def test_a_job_that_completed_before_it_could_be_stopped_is_used_again():
+    fake = FakeSageMaker()
+    run(fake)
+    fake.jobs[FIRST].script = ["Stopping", "Completed"]
+
+    job = run(fake)
+
+    assert list(fake.jobs) == [FIRST]
+    assert job["TrainingJobStatus"] == "Completed"
+
+
 def test_refuses_a_name_that_a_job_of_another_execution_has():
     fake = FakeSageMaker()
     run(fake)
@@ -263,6 +274,7 @@ def test_fails_naming_the_time_limit_of_a_processing_job_that_reached_it():
     ("task", "look"),
     [
         ("train", {"status": "Stopped", "SecondaryStatus": "Stopped"}),
+        ("train", {"status": "Stopped", "SecondaryStatus": "Stopped", **took("Training", 4000)}),
         ("evaluate", {"status": "Stopped", **took("Processing", 120)}),
         ("evaluate", {"status": "Stopped"}),
     ],

@@ -45,6 +45,7 @@ def test_at_most_fifty_rows_are_spread_evenly_over_the_file(count):
     gaps = {later - earlier for earlier, later in pairwise(chosen)}
     assert len(chosen) == min(count, 50)
     assert chosen[0] == 0
+    assert count - chosen[-1] <= max(gaps, default=0) + 1
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 

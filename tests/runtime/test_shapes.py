@@ -4,6 +4,7 @@ import importlib.util
 import json
 import warnings
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import botocore
@@ -18,6 +19,7 @@ OPERATIONS = {"preprocess": "CreateProcessingJob", "train": "CreateTrainingJob",
 FILLED = {verb: fill(document, VALUES | {"JobName": "a", "Inputs": "0"}) for verb, document in DOCUMENTS.items()}
 
 
+@cache
 def rendered():
     """What the tool makes of the botocore that is installed."""
     path = Path(__file__).parents[2] / "tools/render_shapes.py"
@@ -81,23 +83,23 @@ def test_a_rule_that_python_cannot_read_is_left_to_sagemaker():
 
 
 def test_every_rule_is_read_without_a_warning():
-    texts = {shape["type"]: None for shape in shapes.packaged()["shapes"].values()}
+    texts = {name: shape for name, shape in shapes.packaged()["shapes"].items() if shape["type"] == "string"}
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, shape in shapes.packaged()["shapes"].items():
-            if shape["type"] == "string":
-                one = {"shapes": {"XRequest": shape}}
-                assert isinstance(shapes.problems("X", "sample", one), list), name
+        for shape in texts.values():
+            shapes.problems("Any", "sample", {"shapes": {"AnyRequest": shape}})
 
-    assert "string" in texts
+    assert texts
 
 
 def test_the_packaged_shapes_are_those_of_botocore():
     packaged = (Path(shapes.__file__).parent / "shapes.json").read_text(encoding="utf-8")
+    version = json.loads(packaged)["botocore"]
+    if version != botocore.__version__:
+        pytest.skip(f"the packaged shapes are of botocore {version}, installed is {botocore.__version__}")
 
-    if botocore.__version__ == json.loads(packaged)["botocore"]:
-        assert packaged == rendered(), "run tools/render_shapes.py"
+    assert packaged == rendered(), "run tools/render_shapes.py"
 
 
 @pytest.mark.parametrize("verb", FILLED)

@@ -167,16 +167,17 @@ def _check_owner(kind: Kind, name: str, job: Mapping[str, Any], execution_id: st
 def _take_up(watch: _Watch, task: Task, name: str, job: Mapping[str, Any], inputs: str) -> dict[str, Any] | None:
     """The job of an earlier try, once it has Completed; None if another attempt is needed."""
     status, same = watch.kind.status(job), job["Environment"].get("ML_INPUTS") == inputs
-    if same and status == "Completed":
-        print(f"{task}: job {name} has Completed with the same inputs, using its results")
-        return dict(job)
     if same and status == "InProgress":
         print(f"{task}: job {name} is in progress, waiting for it")
         return watch.completed(name)
     if status not in _ENDED:
-        # Both would write to the same folder of the run.
+        # It and the next one would write to the same folder of the run.
         print(f"{task}: job {name} is {status}{'' if same else ' with other inputs'}, waiting for its end")
-        watch.ended(name)
+        job = watch.ended(name)
+        status = watch.kind.status(job)
+    if same and status == "Completed":
+        print(f"{task}: job {name} has Completed with the same inputs, using its results")
+        return dict(job)
     print(f"{task}: job {name} {'is ' + status if same else 'had other inputs'}, starting the next attempt")
     return None
 
