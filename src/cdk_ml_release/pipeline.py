@@ -10,6 +10,7 @@ from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
@@ -77,6 +78,8 @@ class MlPipeline(Construct):
         acknowledge(self, self._use_of_artifacts)
         code = codepipeline.Artifact("Source")
         self.pipeline.add_stage(stage_name="Source", actions=[source.action(self, code)])
+        for allow in source.permissions:
+            self.pipeline.add_to_role_policy(iam.PolicyStatement.from_json(allow.to_json()))
         self._given = StageInput(source=code, commit=source.commit)
         self._stage_names = ["Source"]
         self._starts_on_data = starts_on_data

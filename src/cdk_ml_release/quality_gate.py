@@ -53,11 +53,10 @@ def _gate(metric: str, comparison: Literal["at_most", "at_least"], limit: float)
             "'metric' must be a path into evaluation.json such as 'regression_metrics.rmse.value', "
             f"got {metric!r}; write its parts with dots between them"
         )
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise ValueError(f"'limit' must be a number that is known at synthesis, got {limit!r}; write it as a literal")
-    # Before CDK is asked about it, for these cannot be written in JSON.
-    if not math.isfinite(limit):
+    number = isinstance(limit, int | float) and not isinstance(limit, bool)
+    # Asked first, for CDK cannot be asked about these: JSON has no words for them.
+    if number and not math.isfinite(limit):
         raise ValueError(f"'limit' must be finite, got {limit!r}; a gate that nothing fails is no gate, leave it out")
-    if Token.is_unresolved(limit):
+    if not number or Token.is_unresolved(limit):
         raise ValueError(f"'limit' must be a number that is known at synthesis, got {limit!r}; write it as a literal")
     return Gate(metric=metric, comparison=comparison, limit=float(limit))

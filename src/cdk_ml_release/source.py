@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_s3 as s3
 
+from ._permissions import Allow
+
 _NAMESPACE = "Source"
 # Connections were renamed; both names are in use.
 _CONNECTION_ARN = re.compile(r"arn:[a-z-]+:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/.+")
@@ -28,6 +30,8 @@ class Source:
     commit: str
     """The pipeline variable that names the revision."""
     _define: Callable[[Construct, codepipeline.Artifact], actions.Action]
+    permissions: tuple[Allow, ...] = ()
+    """What the pipeline's role must be allowed beside what CDK gives it."""
 
     @classmethod
     def code_commit(cls, repository: codecommit.IRepository | str, *, branch: str = "main") -> Source:
@@ -90,7 +94,9 @@ class Source:
                 variables_namespace=_NAMESPACE,
             )
 
-        return cls(f"#{{{_NAMESPACE}.CommitId}}", define)
+        # CDK gives the action the permission by the service's older name, which a newer connection does not know.
+        use = Allow(["codeconnections:UseConnection"], [connection_arn])
+        return cls(f"#{{{_NAMESPACE}.CommitId}}", define, (use,))
 
     @classmethod
     def s3(cls, bucket: s3.IBucket, *, key: str) -> Source:
