@@ -46,6 +46,7 @@ project = Project(
         "import-linter@~2.16.0",
         "mypy@~2.4.1",
         "pytest@^9.2",
+        "pytest-xdist@^3.8",
         "ruff@~0.17.6",
         "types-PyYAML",
     ],

@@ -14,7 +14,7 @@ demo: $(BIN)/.ready-to-rehearse  ## Rehearse the abalone pipeline, e.g. make dem
 	@$(IN_VENV) ml-release rehearse examples/abalone $(ARGS)
 
 test: $(BIN)/.ready-to-test  ## Run the tests, e.g. make test ARGS="-k gate"
-	@$(IN_VENV) pytest $(ARGS)
+	@$(IN_VENV) pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(BIN)/.ready-to-test  ## Check style, format, types and the walls between the rooms
 	$(IN_VENV) ruff check

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, Stack, Validations
+from aws_cdk import Acknowledgment, Aws, CfnResource, Stack, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
@@ -87,6 +87,11 @@ def acknowledge(scope: IConstruct, explain: Callable[[], Mapping[str, str]]) -> 
     if "cdk_nag" in sys.modules:
         rules = [Acknowledgment(id=finding, reason=reason) for finding, reason in explain().items()]
         Validations.of(scope).acknowledge(*rules)
+
+
+def accept_dependencies(resource: CfnResource) -> None:
+    """Keep cfn-lint silent where CDK writes a dependency that a reference implies: it is needless and does no harm."""
+    resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
 
 
 def wildcards(scope: Construct, allows: Iterable[Allow]) -> dict[str, str]:

@@ -12,7 +12,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ._permissions import CDK_BUCKET_ACTIONS, Allow, RepoPermissions, acknowledge, arn, grant, wildcards
+from ._permissions import (
+    CDK_BUCKET_ACTIONS,
+    Allow,
+    RepoPermissions,
+    accept_dependencies,
+    acknowledge,
+    arn,
+    grant,
+    wildcards,
+)
 from .runtime.contract import MODEL_NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -148,6 +157,7 @@ class MlArtifactRepo(Construct):
         # The function belongs to the stack, for all of its deployments.
         function = seed.handler_role.node.scope
         if function is not None:
+            accept_dependencies(cast(CfnResource, function.node.default_child))
             acknowledge(function, lambda: wildcards(self, [self._seeding(data)]) | _SEED_FINDINGS)
 
     def _seeding(self, data: s3_assets.Asset) -> Allow:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jsii
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -14,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
-from ._permissions import CDK_BUCKET_ACTIONS, Allow, acknowledge, wildcards
+from ._permissions import CDK_BUCKET_ACTIONS, Allow, accept_dependencies, acknowledge, wildcards
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
 from .endpoint_release import SageMakerEndpointRelease
@@ -59,9 +60,10 @@ class MlPipeline(Construct):
             encryption_key: Encrypts what the actions hand on. Default: a key that S3 manages.
 
         Raises:
-            ValueError: if two stages have one name, or a stage comes too early.
+            ValueError: if the name cannot be a pipeline's, two stages have one name, or a stage comes too early.
         """
         super().__init__(scope, construct_id)
+        _check_pipeline_name(pipeline_name)
         artifacts = _artifacts(self, encryption_key)
         self.pipeline = codepipeline.Pipeline(
             self,
@@ -74,6 +76,8 @@ class MlPipeline(Construct):
             restart_execution_on_update=False,
             use_pipeline_role_for_actions=True,
         )
+        declared = cast(codepipeline.CfnPipeline, self.pipeline.node.default_child)
+        accept_dependencies(declared)
         self._artifacts = artifacts
         acknowledge(self, self._use_of_artifacts)
         code = codepipeline.Artifact("Source")
@@ -83,7 +87,7 @@ class MlPipeline(Construct):
         self._given = StageInput(source=code, commit=source.commit)
         self._stage_names = ["Source"]
         self._starts_on_data = starts_on_data
-        self.node.add_validation(_WorkingStages(self._stage_names, self.pipeline))
+        self.node.add_validation(_WorkingStages(declared))
         for stage in stages:
             self.add_stage(stage)
 
@@ -136,6 +140,13 @@ class MlPipeline(Construct):
         )
 
 
+def _check_pipeline_name(name: str | None) -> None:
+    if name is not None and not Token.is_unresolved(name) and not re.fullmatch(r"[A-Za-z0-9.@_-]{1,100}", name):
+        raise ValueError(
+            f"'pipeline_name' must be 1 to 100 letters, digits and '.@_-', got {name!r}; leave it out to have one made"
+        )
+
+
 def _artifacts(scope: Construct, key: kms.IKey | None) -> s3.Bucket:
     return s3.Bucket(
         scope,
@@ -156,14 +167,16 @@ def _artifacts(scope: Construct, key: kms.IKey | None) -> s3.Bucket:
 class _WorkingStages:
     """Says at synth what CodePipeline would say at deployment."""
 
-    def __init__(self, stage_names: Sequence[str], pipeline: codepipeline.Pipeline) -> None:
-        self._stage_names = stage_names
-        self._pipeline = pipeline
+    def __init__(self, declared: codepipeline.CfnPipeline) -> None:
+        self._declared = declared
 
     def validate(self) -> list[str]:
-        if len(self._stage_names) < 2:
+        # Read from the pipeline itself, for stages may have been added to it directly.
+        stages = Stack.of(self._declared).resolve(self._declared.stages)
+        if len(stages) < 2:
             return ["the pipeline has no stages behind its source: pass 'stages' or call add_stage()"]
-        stages = Stack.of(self._pipeline).resolve(self._pipeline.node.default_child.stages)  # type: ignore[union-attr]
+        if len(stages) > _MOST_STAGES:
+            return [f"the pipeline must have at most {_MOST_STAGES} stages, got {len(stages)}: split it in two"]
         return [problem for stage in stages for action in stage["actions"] for problem in _too_long(stage, action)]
 
 

@@ -12,11 +12,11 @@ from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from constructs import Construct
 
+from ._permissions import Allow
+
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_s3 as s3
-
-from ._permissions import Allow
 
 _NAMESPACE = "Source"
 # Connections were renamed; both names are in use.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import runpy
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aws_cdk
 import pytest
 from aws_cdk import App, Stack, assertions
 
@@ -146,3 +148,14 @@ def example() -> Iterator[Path]:
         patch.chdir(EXAMPLE)
         app = runpy.run_path("app.py")["app"]
     yield Path(app.synth().directory)
+
+
+@pytest.fixture(scope="session")
+def recommended() -> dict[str, Any]:
+    """The feature flags that the installed CDK recommends to a new app."""
+    (archive,) = (Path(aws_cdk.__file__).parent / "_jsii").glob("aws-cdk-lib@*.tgz")
+    with tarfile.open(archive) as package:
+        member = package.extractfile("package/recommended-feature-flags.json")
+        assert member is not None
+        flags: dict[str, Any] = json.load(member)
+    return flags

@@ -69,6 +69,16 @@ def test_a_repository_may_be_in_a_subgroup(declared):
     assert action["Configuration"]["FullRepositoryId"] == "group/team/model"
 
 
+def test_a_connection_may_be_used_by_its_older_and_its_newer_name(stack, build, template):
+    source = Source.connection(CONNECTION, repository="team/model")
+
+    MlPipeline(stack, "Pipeline", source=source, stages=[build])
+
+    made = template(stack)
+    assert made.allowed("PipelineRole", "codestar-connections:UseConnection") == [CONNECTION]
+    assert made.allowed("PipelineRole", "codeconnections:UseConnection") == [CONNECTION]
+
+
 def test_a_connection_may_be_known_at_deployment_only(declared):
     action = declared(Source.connection(f"arn:aws:{Aws.REGION}", repository="team/model"))
 
