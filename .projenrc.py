@@ -253,9 +253,7 @@ release.add_jobs(
                     run='grep -qx "version = \\"${GITHUB_REF_NAME#v}\\"" pyproject.toml',
                 ),
                 JobStep(name="Test, check and build", run=".ci/run"),
-                WorkflowSteps.upload_artifact(
-                    with_={"name": "dist", "path": DIST, "if_no_files_found": "error"}
-                ),
+                WorkflowSteps.upload_artifact(with_={"name": "dist", "path": DIST, "if_no_files_found": "error"}),
             ],
         ),
         "publish": Job(

@@ -80,10 +80,7 @@ def test_the_runtime_imports_boto3_the_standard_library_and_itself(file):
             outside |= {alias.name for alias in statement.names if alias.name.split(".")[0] not in allowed}
         elif isinstance(statement, ast.ImportFrom) and statement.level == 0:
             outside |= {statement.module} if statement.module.split(".")[0] not in allowed else set()
-        elif (
-            isinstance(statement, ast.ImportFrom)
-            and statement.level > len(file.relative_to(PACKAGE).parts) - 1
-        ):
+        elif isinstance(statement, ast.ImportFrom) and statement.level > len(file.relative_to(PACKAGE).parts) - 1:
             outside.add("." * statement.level + (statement.module or ""))
 
     assert outside == set()
@@ -95,9 +92,7 @@ def test_every_public_name_is_listed_once_and_in_order():
 
 @pytest.mark.parametrize("name", cdk_ml_release.__all__)
 def test_every_public_name_comes_from_the_module_that_type_checkers_see(name):
-    assert getattr(cdk_ml_release, name) is getattr(
-        import_module(typed_names()[name], "cdk_ml_release"), name
-    )
+    assert getattr(cdk_ml_release, name) is getattr(import_module(typed_names()[name], "cdk_ml_release"), name)
 
 
 def test_type_checkers_see_the_public_names_and_no_others():
@@ -112,9 +107,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
 def typed_names() -> dict[str, str]:
     """Return the names under ``if TYPE_CHECKING`` of the package, with their modules."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    (typed,) = [
-        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     return {
         alias.name: "." * found.level + str(found.module)
         for found in ast.walk(typed)

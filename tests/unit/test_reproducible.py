@@ -28,16 +28,11 @@ def contents(assembly: Path) -> dict[str, bytes]:
 def again(tmp_path_factory) -> Path:
     """The example's assembly from another process, with another order of hashes and nothing of AWS about it."""
     home = tmp_path_factory.mktemp("home")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # The CDK kernel is unpacked once for all.
-    cache = kept.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=EXAMPLE,
-        env=kept
-        | {"CDK_OUTDIR": str(home / "again"), "PYTHONHASHSEED": "1", "HOME": str(home), "XDG_CACHE_HOME": cache},
-        check=True,
-    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    # The CDK kernel is unpacked there, once for all processes.
+    environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    environment |= {"CDK_OUTDIR": str(home / "again"), "PYTHONHASHSEED": "1", "HOME": str(home)}
+    subprocess.run([sys.executable, "app.py"], cwd=EXAMPLE, env=environment, check=True)
     return home / "again"
 
 
@@ -105,10 +100,9 @@ def everything(stack: Stack, data: Path) -> None:
     ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo.code), stages=stages, encryption_key=key)
 
 
-def permissions(resource: dict[str, object]) -> set[str]:
+def permissions(resource):
     """What a policy or role allows, action by action and resource by resource, however it is grouped."""
     properties = resource["Properties"]
-    assert isinstance(properties, dict)
     documents = [
         each["PolicyDocument"] for each in properties.get("Policies", [properties]) if "PolicyDocument" in each
     ]
