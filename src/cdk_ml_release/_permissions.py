@@ -182,6 +182,10 @@ class RepoPermissions:
         because = "the raw data is whatever was uploaded under its prefix"
         return _read(self.data_bucket_arn, [self.data_prefix], self.data_key_arn, because)
 
+    def list_data(self) -> list[Allow]:
+        """See which raw data there is, but not what is in it."""
+        return [_list(self.data_bucket_arn, [f"{self.data_prefix}*"])]
+
     def read(self, *folders: str) -> list[Allow]:
         """List and read the files of ``runs``, one folder for each execution, or of ``in-service``."""
         because = "every execution has a folder of its own, every endpoint a record"
@@ -213,10 +217,14 @@ class RepoPermissions:
 def _read(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None, because: str) -> list[Allow]:
     patterns = [f"{prefix}*" for prefix in prefixes]
     return [
-        Allow(["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": patterns}}),
+        _list(bucket_arn, patterns),
         Allow(["s3:GetObject"], [f"{bucket_arn}/{pattern}" for pattern in patterns], because=because),
         *_use_key(key_arn, "kms:Decrypt"),
     ]
+
+
+def _list(bucket_arn: str, patterns: Sequence[str]) -> Allow:
+    return Allow(["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": list(patterns)}})
 
 
 def _use_key(key_arn: str | None, *actions: str) -> list[Allow]:

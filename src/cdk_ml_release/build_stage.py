@@ -196,7 +196,7 @@ class MlBuildStage(Construct):
     def _register(self) -> list[Allow]:
         repo, permissions = self.repo, self.repo.permissions
         return [
-            *permissions.read_data(),
+            *permissions.list_data(),
             *permissions.read("runs", "in-service"),
             *permissions.write("runs/*/release.json", "every execution has a folder of its own under runs/"),
             Allow(

@@ -61,7 +61,8 @@ class SageMakerEndpointRelease(Construct):
             scope: The construct that this release belongs to.
             construct_id: Unique among the children of ``scope``.
             repo: The home of the model.
-            endpoint_name: At most 43 letters, digits and hyphens. Default: the model's name and the construct's id.
+            endpoint_name: At most 43 small letters, digits and hyphens. Default: the model's name and the
+                construct's id.
             instance_type: A SageMaker instance type.
             instance_count: How many instances serve. With two, SageMaker places them in two availability zones.
             capture_percentage: The share of requests and answers that is kept under ``capture/``; 0 for none.
@@ -80,7 +81,7 @@ class SageMakerEndpointRelease(Construct):
         self.stage_name = construct_id
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
-        self._endpoint_arn = arn("sagemaker", f"endpoint/{name.lower()}")
+        self._endpoint_arn = arn("sagemaker", f"endpoint/{name}")
         self._used = False
         model = self._run_model(captures=capture_percentage > 0)
         self.role = sagemaker_role(self, "Role", model)
@@ -109,7 +110,7 @@ class SageMakerEndpointRelease(Construct):
         ]
 
     def _deploy(self) -> list[Allow]:
-        named = self.endpoint_name.lower()
+        named = self.endpoint_name
         release = "model and configuration are named after the release"
         models = [arn("sagemaker", f"model/{named}-*")]
         configs = [arn("sagemaker", f"endpoint-config/{named}-*")]
@@ -263,8 +264,9 @@ def _default_name(repo: MlArtifactRepo, construct_id: str) -> str:
 
 
 def _check_endpoint_name(name: str) -> None:
-    if not re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name) or len(name) > _LONGEST_ENDPOINT_NAME:
+    # SageMaker takes capitals too, but spells them differently in names and in ARNs, which permissions are made of.
+    if not re.fullmatch(r"[a-z0-9](-*[a-z0-9])*", name) or len(name) > _LONGEST_ENDPOINT_NAME:
         raise ValueError(
-            f"'endpoint_name' must be 1 to {_LONGEST_ENDPOINT_NAME} letters, digits and hyphens known at synthesis, "
-            f"got {name!r} ({len(name)}); models and configurations are named after it within SageMaker's 63 characters"
+            f"'endpoint_name' must be 1 to {_LONGEST_ENDPOINT_NAME} small letters, digits and hyphens known at "
+            f"synthesis, got {name!r} ({len(name)}); models and configurations are named after it within SageMaker's 63 characters"
         )

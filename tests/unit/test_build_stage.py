@@ -287,8 +287,13 @@ def test_raw_data_elsewhere_is_read_from_there(stack, template):
 
     made = template(stack)
     assert BuildSettings.from_environment(made.environment("BuildJobs")).data_uri == "s3://lake/sea/"
-    for role in ("BuildProcessingRole", "BuildJobsRole"):
-        assert "arn:${AWS::Partition}:s3:::lake/sea/*" in made.allowed(role, "s3:GetObject")
+    assert "arn:${AWS::Partition}:s3:::lake/sea/*" in made.allowed("BuildProcessingRole", "s3:GetObject")
+
+
+def test_the_programs_see_which_raw_data_there_is_but_not_what_is_in_it(stack, build, template):
+    read = template(stack).allowed("BuildJobsRole", "s3:GetObject")
+
+    assert not [each for each in read if "/data/" in each]
 
 
 def test_training_does_not_see_the_raw_data(stack, build, template):

@@ -68,6 +68,7 @@ class SageMakerJobs:
             f"{noun}JobStatus": status,
             "CreationTime": timestamp(job.created),
             "LastModifiedTime": timestamp(job.ended or job.created),
+            f"{noun}StartTime": timestamp(job.created),
         }
         if job.failure_reason:
             described["FailureReason"] = job.failure_reason
