@@ -268,5 +268,6 @@ def _check_endpoint_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9](-*[a-z0-9])*", name) or len(name) > _LONGEST_ENDPOINT_NAME:
         raise ValueError(
             f"'endpoint_name' must be 1 to {_LONGEST_ENDPOINT_NAME} small letters, digits and hyphens known at "
-            f"synthesis, got {name!r} ({len(name)}); models and configurations are named after it within SageMaker's 63 characters"
+            f"synthesis, got {name!r} ({len(name)}); models and configurations are named after it within "
+            "SageMaker's 63 characters"
         )
