@@ -121,6 +121,7 @@ IgnoreFile(
 # --- the walls between the rooms ------------------------------------------------------------------
 
 CONSTRUCTS = [
+    "_bucket",
     "_codebuild",
     "_job_requests",
     "_permissions",

@@ -99,7 +99,7 @@ class RuntimeProject(Construct):
             environment_variables=_variables(archive.variables | dict(environment)),
             grant_report_group_permissions=False,
             # A build that waits for a job must outlive it; the job's own limit is what ends it.
-            timeout=Duration.hours(1 if builds_containers else 36),
+            timeout=_hours(1 if builds_containers else 36),
         )
 
     def may(self) -> list[Allow]:
@@ -146,6 +146,12 @@ class RuntimeProject(Construct):
 
 def _variables(values: Mapping[str, str]) -> dict[str, codebuild.BuildEnvironmentVariable]:
     return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
+
+
+# The same objects for every project: each new one is a round trip to the CDK kernel.
+@cache
+def _hours(count: int) -> Duration:
+    return Duration.hours(count)
 
 
 @cache

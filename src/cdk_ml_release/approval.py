@@ -42,7 +42,7 @@ class Approval:
                 f"the approval '{self.stage_name}' must come after an MlBuildStage, got none before it; "
                 "move it behind the build whose model it approves"
             )
-        bucket = given.build.repo.bucket.bucket_name
+        bucket = given.build.repo.bucket_name
         return [
             actions.ManualApprovalAction(
                 action_name="Approve",

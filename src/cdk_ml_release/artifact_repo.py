@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CfnResource, Duration, RemovalPolicy
+from aws_cdk import CfnResource, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ._bucket import days, private_bucket
 from ._permissions import (
     CDK_BUCKET_ACTIONS,
     Allow,
@@ -45,6 +46,7 @@ class MlArtifactRepo(Construct):
         model_name: The model's name, from which every job and resource name is made.
         bucket: Holds ``data/``, ``runs/``, ``capture/`` and ``in-service/``. Versioned, TLS only, encrypted,
             private; tells EventBridge about new objects, which is also the way to further notifications.
+        bucket_name: The bucket's name, which the deployment gives it.
         data_bucket: Where the raw data is: ``bucket``, unless it was given.
         data_prefix: The prefix of the raw data, with a slash at its end.
         images: The container images, tagged once and for all with the execution that built them.
@@ -92,7 +94,18 @@ class MlArtifactRepo(Construct):
         self.model_name = model_name
         self.encryption_key = encryption_key
         self.data_prefix = data_prefix
-        self.bucket = _bucket(self, encryption_key, removal_policy)
+        self.bucket = private_bucket(
+            self,
+            "Bucket",
+            key=encryption_key,
+            keeps=s3.LifecycleRule(
+                abort_incomplete_multipart_upload_after=days(7), noncurrent_version_expiration=days(90)
+            ),
+            removal_policy=removal_policy,
+            versioned=True,
+        )
+        _notify_eventbridge(self.bucket)
+        self.bucket_name = self.bucket.bucket_name
         self.data_bucket: s3.IBucket = data_bucket if data_bucket is not None else self.bucket
         self.images = _images(self, model_name, encryption_key, removal_policy)
         # By its type alone: CDK's SageMaker module takes a tenth of a second to load, for one resource.
@@ -182,7 +195,8 @@ class MlArtifactRepo(Construct):
     @property
     def data_uri(self) -> str:
         """The S3 URI of the raw data, with a slash at its end."""
-        return f"s3://{self.data_bucket.bucket_name}/{self.data_prefix}"
+        name = self.bucket_name if self.data_bucket is self.bucket else self.data_bucket.bucket_name
+        return f"s3://{name}/{self.data_prefix}"
 
     @property
     def package_arn(self) -> str:
@@ -211,31 +225,12 @@ class MlArtifactRepo(Construct):
         return grant(grantee, self.permissions.pull())
 
 
-def _bucket(scope: Construct, key: kms.IKey | None, removal_policy: RemovalPolicy) -> s3.Bucket:
-    bucket = s3.Bucket(
-        scope,
-        "Bucket",
-        versioned=True,
-        enforce_ssl=True,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
-        encryption_key=key,
-        bucket_key_enabled=None if key is None else True,
-        lifecycle_rules=[
-            s3.LifecycleRule(
-                abort_incomplete_multipart_upload_after=Duration.days(7),
-                noncurrent_version_expiration=Duration.days(90),
-            )
-        ],
-        removal_policy=removal_policy,
-    )
+def _notify_eventbridge(bucket: s3.Bucket) -> None:
     # The L2's own switch brings a Lambda function, though CloudFormation can do it.
     resource = cast(s3.CfnBucket, bucket.node.default_child)
     resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
         event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
     )
-    return bucket
 
 
 def _images(scope: Construct, name: str, key: kms.IKey | None, removal_policy: RemovalPolicy) -> ecr.Repository:

@@ -132,7 +132,7 @@ class MlBuildStage(Construct):
             archive=archive,
             environment=BuildSettings(
                 model_name=repo.model_name,
-                bucket=repo.bucket.bucket_name,
+                bucket=repo.bucket_name,
                 data_uri=repo.data_uri,
                 package_group=repo.model_name,
                 gates=tuple(each.gate for each in gates),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import jsii
@@ -87,7 +89,6 @@ class SageMakerEndpointRelease(Construct):
         self.role = sagemaker_role(self, "Role", model)
         deployment = self._deploy()
         self.deployment_role = role(self, "DeploymentRole", "cloudformation.amazonaws.com", deployment)
-        settings = self._settings()
         template = EndpointTemplate(
             endpoint_name=name,
             instance_type=instance_type,
@@ -95,7 +96,8 @@ class SageMakerEndpointRelease(Construct):
             capture_percentage=capture_percentage,
             encrypted=repo.encryption_key is not None,
         ).render()
-        archive = RuntimeArchive(self, {"endpoint.template.json": template})
+        settings = self._settings(template["Parameters"])
+        archive = RuntimeArchive(self, {"endpoint.template.json": json.dumps(template, indent=1)})
         self._prepare = self._prepare_project(archive, settings)
         self._verify = self._verify_project(archive, settings)
         acknowledge(self, lambda: wildcards(self, [*model, *deployment, *self._prepare.may(), *self._verify.may()]))
@@ -132,15 +134,19 @@ class SageMakerEndpointRelease(Construct):
             *self.repo.permissions.encrypt_volumes(),
         ]
 
-    def _settings(self) -> dict[str, str]:
-        bucket = self.repo.bucket.bucket_name
+    def _settings(self, declared: Collection[str]) -> dict[str, str]:
+        """What the programs are told: of the endpoint's template, the parameters that it declares."""
+        bucket = self.repo.bucket_name
+        values = {
+            "ModelRoleArn": self.role.role_arn,
+            "CaptureUri": f"s3://{bucket}/capture",
+            "KmsKeyArn": self.repo.permissions.key_arn or "",
+        }
         return ReleaseSettings(
             endpoint_name=self.endpoint_name,
             stack_name=self.stack_name,
             bucket=bucket,
-            model_role=self.role.role_arn,
-            capture_uri=f"s3://{bucket}/capture",
-            kms_key=self.repo.permissions.key_arn or "",
+            parameters={name: value for name, value in values.items() if name in declared},
         ).to_environment()
 
     def _on_stack(self, *actions: str) -> Allow:

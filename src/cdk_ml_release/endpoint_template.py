@@ -26,8 +26,8 @@ class EndpointTemplate:
     capture_percentage: int
     encrypted: bool
 
-    def render(self) -> str:
-        """The template as JSON.
+    def render(self) -> dict[str, Any]:
+        """The template as a JSON value.
 
         Its parameters are ``ReleaseName`` (the name of model and configuration), ``ModelRoleArn``,
         ``ModelPackageArn`` and, as far as they are used, ``CaptureUri`` and ``KmsKeyArn``.
@@ -43,7 +43,7 @@ class EndpointTemplate:
         }
         used = re.findall(r'"Ref": "(\w+)"', json.dumps(resources))
         parameters = {name: {"Type": "String"} for name in used}
-        return json.dumps({"Parameters": parameters, "Resources": resources, "Outputs": outputs}, indent=1)
+        return {"Parameters": parameters, "Resources": resources, "Outputs": outputs}
 
     def _model(self) -> dict[str, Any]:
         # Named after the release: SageMaker replaces neither model nor configuration in place.

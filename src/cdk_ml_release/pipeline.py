@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import jsii
-from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import RemovalPolicy, Stack, Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -15,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
+from ._bucket import days, private_bucket
 from ._permissions import CDK_BUCKET_ACTIONS, Allow, accept_dependencies, acknowledge, wildcards
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
@@ -64,7 +65,14 @@ class MlPipeline(Construct):
         """
         super().__init__(scope, construct_id)
         _check_pipeline_name(pipeline_name)
-        artifacts = _artifacts(self, encryption_key)
+        artifacts = private_bucket(
+            self,
+            "Artifacts",
+            key=encryption_key,
+            # What a roll-back to an older execution would need is gone then.
+            keeps=s3.LifecycleRule(expiration=days(90)),
+            removal_policy=RemovalPolicy.RETAIN,
+        )
         self.pipeline = codepipeline.Pipeline(
             self,
             "Resource",
@@ -145,22 +153,6 @@ def _check_pipeline_name(name: str | None) -> None:
         raise ValueError(
             f"'pipeline_name' must be 1 to 100 letters, digits and '.@_-', got {name!r}; leave it out to have one made"
         )
-
-
-def _artifacts(scope: Construct, key: kms.IKey | None) -> s3.Bucket:
-    return s3.Bucket(
-        scope,
-        "Artifacts",
-        enforce_ssl=True,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
-        encryption_key=key,
-        bucket_key_enabled=None if key is None else True,
-        # What a roll-back to an older execution would need is gone then.
-        lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
-        removal_policy=RemovalPolicy.RETAIN,
-    )
 
 
 @jsii.implements(IValidation)

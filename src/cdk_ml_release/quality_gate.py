@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from aws_cdk import Token
-
 from .runtime.contract import Gate
 
 _METRIC_PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
@@ -53,10 +51,9 @@ def _gate(metric: str, comparison: Literal["at_most", "at_least"], limit: float)
             "'metric' must be a path into evaluation.json such as 'regression_metrics.rmse.value', "
             f"got {metric!r}; write its parts with dots between them"
         )
-    number = isinstance(limit, int | float) and not isinstance(limit, bool)
-    # Asked first, for CDK cannot be asked about these: JSON has no words for them.
-    if number and not math.isfinite(limit):
-        raise ValueError(f"'limit' must be finite, got {limit!r}; a gate that nothing fails is no gate, leave it out")
-    if not number or Token.is_unresolved(limit):
+    # CDK writes what only the deployment knows as a number below all others.
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or -math.inf < limit < -1e288:
         raise ValueError(f"'limit' must be a number that is known at synthesis, got {limit!r}; write it as a literal")
+    if not math.isfinite(limit):
+        raise ValueError(f"'limit' must be finite, got {limit!r}; a gate that nothing fails is no gate, leave it out")
     return Gate(metric=metric, comparison=comparison, limit=float(limit))

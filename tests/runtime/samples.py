@@ -116,9 +116,7 @@ RELEASE_SETTINGS = ReleaseSettings(
     endpoint_name="Abalone-production",
     stack_name="abalone-production-endpoint",
     bucket=BUCKET,
-    model_role=ROLE,
-    capture_uri=f"s3://{BUCKET}/capture",
-    kms_key="",
+    parameters={"ModelRoleArn": ROLE, "CaptureUri": f"s3://{BUCKET}/capture"},
 )
 MANIFEST_KEY = f"runs/{EXECUTION}/release.json"
 MANIFEST = Manifest(

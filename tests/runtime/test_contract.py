@@ -105,9 +105,7 @@ def test_a_run_survives_the_trip_through_the_environment_without_an_empty_variab
         endpoint_name=texts,
         stack_name=texts,
         bucket=texts,
-        model_role=texts,
-        capture_uri=texts,
-        kms_key=st.just("") | texts,
+        parameters=st.dictionaries(texts, texts),
     )
 )
 def test_release_settings_survive_the_trip_through_the_environment(settings):
@@ -117,7 +115,7 @@ def test_release_settings_survive_the_trip_through_the_environment(settings):
     assert ReleaseSettings.from_environment(environment) == settings
 
 
-@pytest.mark.parametrize("name", ["ML_ENDPOINT_NAME", "ML_STACK_NAME", "ML_BUCKET", "ML_MODEL_ROLE", "ML_CAPTURE_URI"])
+@pytest.mark.parametrize("name", ["ML_ENDPOINT_NAME", "ML_STACK_NAME", "ML_BUCKET", "ML_PARAMETERS"])
 def test_refuses_an_environment_that_lacks_a_setting(name):
     environment = {key: value for key, value in RELEASE_SETTINGS.to_environment().items() if key != name}
 

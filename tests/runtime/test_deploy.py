@@ -1,7 +1,6 @@
 """Approve the model of this execution and write what CloudFormation deploys."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -49,21 +48,10 @@ def test_the_artifact_holds_the_template_and_its_parameters(released):
     assert files["configuration.json"] == {
         "Parameters": {
             "ModelPackageArn": ARN,
-            "ModelRoleArn": RELEASE_SETTINGS.model_role,
-            "CaptureUri": RELEASE_SETTINGS.capture_uri,
+            **RELEASE_SETTINGS.parameters,
             "ReleaseName": exports["RELEASE_NAME"],
         }
     }
-
-
-def test_only_parameters_that_the_template_declares_are_given(released):
-    key = "arn:aws:kms:eu-central-1:111122223333:key/4c0f"
-
-    _, files = released(
-        parameters=["ReleaseName", "ModelPackageArn", "KmsKeyArn"], settings=replace(RELEASE_SETTINGS, kms_key=key)
-    )
-
-    assert files["configuration.json"]["Parameters"].keys() == {"ReleaseName", "ModelPackageArn", "KmsKeyArn"}
 
 
 def test_a_retry_gives_the_same_release_name_and_another_template_another_one(released):

@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from cdk_ml_release.runtime import program
 from cdk_ml_release.runtime.contract import Gate, StageFailed
 
-from .samples import BUCKET, DOCUMENTS, EXECUTION, RUN, SETTINGS
+from .samples import BUCKET, DOCUMENTS, EXECUTION, RELEASE_SETTINGS, RUN, SETTINGS
 from .test_build import EVALUATION, GATE, ROW
 
 RUNTIME = Path(program.__file__).parent
@@ -148,8 +148,7 @@ def test_fails_when_the_source_has_no_dockerfile(start, tmp_path):
 
 @pytest.mark.parametrize("name", ["deploy", "verify"])
 def test_fails_when_there_is_no_manifest(start, aws, name):
-    names = ["ENDPOINT_NAME", "STACK_NAME", "MODEL_ROLE", "CAPTURE_URI", "RELEASE_NAME"]
-    environment = {f"ML_{each}": "x" for each in names} | {"ML_BUCKET": BUCKET, "ML_MANIFEST_KEY": "runs/x"}
+    environment = RELEASE_SETTINGS.to_environment() | {"ML_RELEASE_NAME": "x", "ML_MANIFEST_KEY": "runs/x"}
 
     status, lines = start(f"runtime.{name}", environment=environment)
 

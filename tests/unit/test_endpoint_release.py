@@ -60,9 +60,7 @@ def test_the_programs_read_back_the_settings_of_the_stack(released):
             endpoint_name="abalone-production",
             stack_name="abalone-production-endpoint",
             bucket=f"${{{bucket}}}",
-            model_role=f"${{{role}.Arn}}",
-            capture_uri=f"s3://${{{bucket}}}/capture",
-            kms_key="",
+            parameters={"ModelRoleArn": f"${{{role}.Arn}}", "CaptureUri": f"s3://${{{bucket}}}/capture"},
         )
 
 
@@ -171,7 +169,7 @@ def test_a_key_encrypts_the_volumes_and_what_is_captured(stack, endpoint, templa
     made = template(stack)
     key = f"${{{name_of(made, 'AWS::KMS::Key', 'Key')}.Arn}}"
     assert config["KmsKeyId"] == config["DataCaptureConfig"]["KmsKeyId"] == {"Ref": "KmsKeyArn"}
-    assert ReleaseSettings.from_environment(made.environment("ProductionPrepare")).kms_key == key
+    assert ReleaseSettings.from_environment(made.environment("ProductionPrepare")).parameters["KmsKeyArn"] == key
     assert set(made.allowed("ProductionRole", "kms:Decrypt")) == {key}
     assert made.allowed("ProductionDeploymentRole", "kms:CreateGrant") == [key]
 

@@ -26,14 +26,13 @@ def contents(assembly: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory) -> Path:
-    """The example's assembly from another process, with another order of hashes and nothing of AWS about it."""
-    home = tmp_path_factory.mktemp("home")
+    """The example's assembly from another process, with another order of hashes and no way to AWS."""
+    outdir = tmp_path_factory.mktemp("again")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # The CDK kernel is unpacked there, once for all processes.
-    environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    environment |= {"CDK_OUTDIR": str(home / "again"), "PYTHONHASHSEED": "1", "HOME": str(home)}
+    environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment |= {"CDK_OUTDIR": str(outdir), "PYTHONHASHSEED": "1"}
     subprocess.run([sys.executable, "app.py"], cwd=EXAMPLE, env=environment, check=True)
-    return home / "again"
+    return outdir
 
 
 def test_two_syntheses_are_the_same_byte_by_byte(example, again):

@@ -160,20 +160,27 @@ class ReleaseSettings:
     endpoint_name: str
     stack_name: str
     bucket: str
-    model_role: str
-    capture_uri: str
-    kms_key: str
-    """The customer managed key's ARN, empty if there is none."""
+    parameters: Mapping[str, str]
+    """The parameters of the endpoint's template that the deployed stack knows, such as ``ModelRoleArn``."""
 
     def to_environment(self) -> dict[str, str]:
         """The settings as environment variables."""
-        return {f"ML_{name.upper()}": value for name, value in asdict(self).items() if value}
+        return {
+            "ML_ENDPOINT_NAME": self.endpoint_name,
+            "ML_STACK_NAME": self.stack_name,
+            "ML_BUCKET": self.bucket,
+            "ML_PARAMETERS": json.dumps(dict(self.parameters)),
+        }
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> ReleaseSettings:
         """Read back what :meth:`to_environment` wrote."""
-        required = cls.__dataclass_fields__.keys() - {"kms_key"}
-        return cls(kms_key=env.get("ML_KMS_KEY", ""), **{name: env[f"ML_{name.upper()}"] for name in required})
+        return cls(
+            endpoint_name=env["ML_ENDPOINT_NAME"],
+            stack_name=env["ML_STACK_NAME"],
+            bucket=env["ML_BUCKET"],
+            parameters=json.loads(env["ML_PARAMETERS"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

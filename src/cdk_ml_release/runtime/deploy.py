@@ -35,14 +35,7 @@ def deploy(
     clear_stack(client("cloudformation"), settings.stack_name, pace)
     approve(client("sagemaker"), manifest, settings.endpoint_name, pace)
     template = Path(env["ML_HOME"], "endpoint.template.json").read_text(encoding="utf-8")
-    parameters = {
-        "ModelPackageArn": manifest.model_package_arn,
-        "ModelRoleArn": settings.model_role,
-        "CaptureUri": settings.capture_uri,
-        "KmsKeyArn": settings.kms_key,
-    }
-    declared = json.loads(template)["Parameters"]
-    parameters = {name: value for name, value in parameters.items() if name in declared}
+    parameters = {"ModelPackageArn": manifest.model_package_arn, **settings.parameters}
     parameters["ReleaseName"] = release_name(settings.endpoint_name, manifest.execution_id, template, parameters)
     artifact = Path(env["ML_HOME"], "artifact")
     artifact.mkdir(exist_ok=True)
