@@ -122,22 +122,36 @@ IgnoreFile(
 
 CONSTRUCTS = [
     "_bucket",
+    "_choice",
     "_codebuild",
+    "_endpoint_alarms",
+    "_endpoint_dashboard",
+    "_endpoint_permissions",
+    "_endpoint_scaling",
     "_job_requests",
+    "_network",
     "_permissions",
+    "_release_plan",
     "_sagemaker_role",
+    "_template",
+    "_transform_request",
     "approval",
     "artifact_repo",
+    "auto_rollback",
+    "batch_release",
     "build_stage",
     "endpoint_release",
     "endpoint_template",
+    "hosting",
     "jobs",
     "pipeline",
     "quality_gate",
+    "scaling",
     "source",
     "stage",
+    "traffic",
 ]
-SHARED = ["runtime.contract", "runtime.shapes"]
+SHARED = ["runtime.batch_settings", "runtime.contract", "runtime.shapes"]
 CDK = ["aws_cdk", "constructs", "jsii"]
 REHEARSAL_ONLY = ["jinja2", "moto", "rich"]
 
@@ -152,7 +166,7 @@ WALLS = [
         "name": "a room imports only rooms below it, and every module has a room",
         "type": "layers",
         "containers": [PACKAGE],
-        "layers": ["cli", "rehearsal", " : ".join(CONSTRUCTS), "runtime"],
+        "layers": ["cli", "rehearsal", "cost", " : ".join(CONSTRUCTS), "runtime"],
         "exhaustive": True,
     },
     {
@@ -162,10 +176,16 @@ WALLS = [
         "forbidden_modules": [*CDK, *REHEARSAL_ONLY],
     },
     {
-        "name": "the rehearsal works from the assembly, never from the constructs",
+        "name": "the rehearsal and the estimate work from the assembly, never from the constructs",
         "type": "forbidden",
-        "source_modules": inside("cli", "rehearsal"),
+        "source_modules": inside("cli", "cost", "rehearsal"),
         "forbidden_modules": [*inside(*CONSTRUCTS), *CDK],
+    },
+    {
+        "name": "the estimate needs nothing but Python",
+        "type": "forbidden",
+        "source_modules": inside("cost"),
+        "forbidden_modules": ["boto3", "botocore", "yaml", *REHEARSAL_ONLY],
     },
     {
         "name": "the constructs call no AWS API",
@@ -176,7 +196,7 @@ WALLS = [
     {
         "name": "the rooms share the contract and the shapes, nothing else of the runtime",
         "type": "forbidden",
-        "source_modules": inside("cli", "rehearsal", *CONSTRUCTS),
+        "source_modules": inside("cli", "cost", "rehearsal", *CONSTRUCTS),
         "forbidden_modules": inside("runtime"),
         "ignore_imports": [f"{PACKAGE}.** -> {module}" for module in inside(*SHARED)],
         "unmatched_ignore_imports_alerting": "none",

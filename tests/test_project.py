@@ -58,6 +58,7 @@ def test_no_file_names_the_host_of_a_package_registry():
     [
         ("cdk_ml_release", CDK | {"boto3", "moto", "rich"}),
         ("cdk_ml_release.runtime.contract", CDK | {"boto3", "moto", "rich"}),
+        ("cdk_ml_release.cost", CDK | {"boto3", "botocore", "moto", "rich", "yaml"}),
         ("cdk_ml_release.rehearsal", CDK),
         ("cdk_ml_release.cli", CDK),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .cost import command as cost
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
@@ -16,16 +18,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    try:
-        from .rehearsal import command
-    except ModuleNotFoundError as missing:
-        print(
-            f"ml-release needs the module '{missing.name}': install it with pip install 'cdk-ml-release[rehearsal]'",
-            file=sys.stderr,
-        )
-        return 1
     parser = argparse.ArgumentParser(prog="ml-release", description="Continuous release of machine-learning models.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    rehearse = verbs.add_parser("rehearse", help="run the declared pipeline on this machine")
-    command.add_arguments(rehearse)
-    return command.run(parser.parse_args(arguments))
+    priced = verbs.add_parser("cost", help="estimate what the declared pipeline costs")
+    cost.add_arguments(priced)
+    priced.set_defaults(run=cost.run)
+    words = sys.argv[1:] if arguments is None else arguments
+    # The estimate needs nothing but Python; what the rehearsal needs may not be there, and takes time to load.
+    if words[:1] != ["cost"]:
+        try:
+            from .rehearsal import command
+        except ModuleNotFoundError as missing:
+            print(
+                f"ml-release needs the module '{missing.name}': "
+                "install it with pip install 'cdk-ml-release[rehearsal]'",
+                file=sys.stderr,
+            )
+            return 1
+        rehearse = verbs.add_parser("rehearse", help="run the declared pipeline on this machine")
+        command.add_arguments(rehearse)
+        rehearse.set_defaults(run=command.run)
+    chosen = parser.parse_args(arguments)
+    status: int = chosen.run(chosen)
+    return status
