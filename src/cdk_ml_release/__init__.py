@@ -8,40 +8,63 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .approval import Approval
     from .artifact_repo import MlArtifactRepo
+    from .auto_rollback import AutoRollback
+    from .batch_release import BatchTransformRelease
     from .build_stage import MlBuildStage
     from .endpoint_release import SageMakerEndpointRelease
-    from .jobs import ProcessingJob, TrainingJob
+    from .hosting import Asynchronous, RealTime, Serverless, Shadow
+    from .jobs import ProcessingJob, TrainingJob, TransformJob
     from .pipeline import MlPipeline
     from .quality_gate import QualityGate
+    from .scaling import Scaling
     from .source import Source
     from .stage import ReleaseStage, StageInput
+    from .traffic import TrafficShift
 
 __all__ = [
     "Approval",
+    "Asynchronous",
+    "AutoRollback",
+    "BatchTransformRelease",
     "MlArtifactRepo",
     "MlBuildStage",
     "MlPipeline",
     "ProcessingJob",
     "QualityGate",
+    "RealTime",
     "ReleaseStage",
     "SageMakerEndpointRelease",
+    "Scaling",
+    "Serverless",
+    "Shadow",
     "Source",
     "StageInput",
+    "TrafficShift",
     "TrainingJob",
+    "TransformJob",
 ]
 
 _HOME = {
     "Approval": "approval",
+    "Asynchronous": "hosting",
+    "AutoRollback": "auto_rollback",
+    "BatchTransformRelease": "batch_release",
     "MlArtifactRepo": "artifact_repo",
     "MlBuildStage": "build_stage",
     "MlPipeline": "pipeline",
     "ProcessingJob": "jobs",
     "QualityGate": "quality_gate",
+    "RealTime": "hosting",
     "ReleaseStage": "stage",
     "SageMakerEndpointRelease": "endpoint_release",
+    "Scaling": "scaling",
+    "Serverless": "hosting",
+    "Shadow": "hosting",
     "Source": "source",
     "StageInput": "stage",
+    "TrafficShift": "traffic",
     "TrainingJob": "jobs",
+    "TransformJob": "jobs",
 }
 
 

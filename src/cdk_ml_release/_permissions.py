@@ -138,13 +138,18 @@ def _partition() -> str:
 
 
 @cache
+def _account() -> str:
+    return Aws.ACCOUNT_ID
+
+
+@cache
 def _region_and_account() -> str:
-    return f"{Aws.REGION}:{Aws.ACCOUNT_ID}"
+    return f"{Aws.REGION}:{_account()}"
 
 
 @cache
 def _principal(service: str, own_account_only: bool) -> iam.ServicePrincipal:
-    only = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}} if own_account_only else None
+    only = {"StringEquals": {"aws:SourceAccount": _account()}} if own_account_only else None
     return iam.ServicePrincipal(service, conditions=only)
 
 
@@ -153,12 +158,17 @@ def arn(service: str, resource: str) -> str:
     return f"arn:{_partition()}:{service}:{_region_and_account()}:{resource}"
 
 
+def global_arn(service: str, resource: str) -> str:
+    """The ARN of something in the stack's own account that belongs to no region."""
+    return f"arn:{_partition()}:{service}::{_account()}:{resource}"
+
+
 def bucket_arn(bucket_name: str) -> str:
     """The ARN of a bucket, whose objects' ARNs begin with it."""
     return f"arn:{_partition()}:s3:::{bucket_name}"
 
 
-def pass_to_sagemaker(*roles: iam.Role) -> Allow:
+def pass_to_sagemaker(*roles: iam.IRole) -> Allow:
     """Hand roles to SageMaker, and to no other service."""
     service = "sagemaker.amazonaws.com"
     return Allow(
@@ -180,7 +190,7 @@ class RepoPermissions:
     def read_data(self) -> list[Allow]:
         """List and read the raw data."""
         because = "the raw data is whatever was uploaded under its prefix"
-        return _read(self.data_bucket_arn, [self.data_prefix], self.data_key_arn, because)
+        return read_prefixes(self.data_bucket_arn, [self.data_prefix], self.data_key_arn, because)
 
     def list_data(self) -> list[Allow]:
         """See which raw data there is, but not what is in it."""
@@ -189,7 +199,7 @@ class RepoPermissions:
     def read(self, *folders: str) -> list[Allow]:
         """List and read the files of ``runs``, one folder for each execution, or of ``in-service``."""
         because = "every execution has a folder of its own, every endpoint a record"
-        return _read(self.bucket_arn, [f"{folder}/" for folder in folders], self.key_arn, because)
+        return read_prefixes(self.bucket_arn, [f"{folder}/" for folder in folders], self.key_arn, because)
 
     def write(self, pattern: str, because: str = "") -> list[Allow]:
         """Write the objects of the repo's bucket whose key matches ``pattern``."""
@@ -214,7 +224,8 @@ class RepoPermissions:
         return _use_key(self.key_arn, "kms:CreateGrant", "kms:DescribeKey")
 
 
-def _read(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None, because: str) -> list[Allow]:
+def read_prefixes(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None, because: str) -> list[Allow]:
+    """List and read every object under some prefixes of a bucket, and decrypt it where there is a key."""
     patterns = [f"{prefix}*" for prefix in prefixes]
     return [
         _list(bucket_arn, patterns),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import jsii
@@ -14,20 +13,27 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ._codebuild import RuntimeArchive, RuntimeProject
-from ._permissions import Allow, acknowledge, arn, pass_to_sagemaker, role, wildcards
-from ._sagemaker_role import run_container, sagemaker_role
+from ._endpoint_permissions import EndpointPermissions
+from ._network import private_network
+from ._permissions import Allow, acknowledge, role, wildcards
+from ._release_plan import release_plan
+from ._sagemaker_role import sagemaker_role
+from ._template import VARIANT
 from .artifact_repo import MlArtifactRepo
-from .endpoint_template import VARIANT, EndpointTemplate
-from .jobs import check_instance_type, check_whole_number
+from .auto_rollback import AutoRollback
+from .endpoint_template import EndpointTemplate
+from .hosting import Asynchronous, Hosting, RealTime
 from .runtime.contract import RUN_LABEL_LENGTH, ReleaseSettings, endpoint_record_key
+from .scaling import Scaling
 from .stage import StageInput, check_stage_name
+from .traffic import TrafficShift
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
+    from aws_cdk import aws_ec2 as ec2
 
 # <endpoint>-<run>-<content> names model and configuration, of which SageMaker allows 63 characters.
 _LONGEST_ENDPOINT_NAME = 63 - 1 - RUN_LABEL_LENGTH - 1 - 6
-_VERSIONS = "SageMaker numbers the versions"
 
 
 @jsii.implements(iam.IGrantable)
@@ -39,8 +45,10 @@ class SageMakerEndpointRelease(Construct):
         stage_name: The stage's name in a pipeline: the construct's id.
         endpoint_name: The endpoint's name, which stays the same from release to release.
         stack_name: The name of the CloudFormation stack that holds the endpoint.
+        hosting: How the model is served.
         role: What the model's container runs as.
         deployment_role: What CloudFormation deploys with: it can touch this endpoint only.
+        security_group: What the containers' network interfaces belong to; None without a VPC.
         rolls_back: A failed release is followed by the last one that succeeded.
     """
 
@@ -53,9 +61,14 @@ class SageMakerEndpointRelease(Construct):
         *,
         repo: MlArtifactRepo,
         endpoint_name: str | None = None,
-        instance_type: str = "ml.m5.large",
-        instance_count: int = 2,
-        capture_percentage: int = 100,
+        hosting: Hosting | None = None,
+        traffic: TrafficShift | None = None,
+        auto_rollback: AutoRollback | None = None,
+        scaling: Scaling | None = None,
+        capture_percentage: int | None = None,
+        vpc: ec2.IVpc | None = None,
+        network_isolation: bool = False,
+        dashboard: bool = True,
     ) -> None:
         """Define the release.
 
@@ -65,93 +78,93 @@ class SageMakerEndpointRelease(Construct):
             repo: The home of the model.
             endpoint_name: At most 43 small letters, digits and hyphens. Default: the model's name and the
                 construct's id.
-            instance_type: A SageMaker instance type.
-            instance_count: How many instances serve. With two, SageMaker places them in two availability zones.
+            hosting: :class:`RealTime`, :class:`Asynchronous` or :class:`Serverless`. Default: two instances that
+                answer in real time.
+            traffic: How requests move to a new version. Default: a canary of one instance, or all at once where
+                there is only one instance; the old fleet stays at hand for 10 minutes.
+            auto_rollback: What an update is taken back for. Default: see :class:`AutoRollback`.
+            scaling: How the number of instances follows the traffic. Default: it stays as it is.
             capture_percentage: The share of requests and answers that is kept under ``capture/``; 0 for none.
+                Default: 100 for real-time hosting, else none.
+            vpc: Whose private subnets the containers run in; they must reach S3. Default: SageMaker's own network.
+            network_isolation: Whether the containers reach no network at all.
+            dashboard: Whether there is a CloudWatch dashboard named after the endpoint; an account's first three are
+                free.
 
         Raises:
-            ValueError: if an argument is outside SageMaker's limits.
+            ValueError: if an argument is outside SageMaker's limits, or two cannot be combined.
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
         name = endpoint_name if endpoint_name is not None else _default_name(repo, construct_id)
         _check_endpoint_name(name)
-        check_instance_type("instance_type", instance_type)
-        check_whole_number("instance_count", instance_count, at_least=1)
-        check_whole_number("capture_percentage", capture_percentage, at_least=0, at_most=100)
+        self.hosting = hosting if hosting is not None else RealTime()
+        plan = release_plan(
+            self.hosting,
+            traffic=traffic,
+            auto_rollback=auto_rollback,
+            scaling=scaling,
+            capture_percentage=capture_percentage,
+            isolated=vpc is not None or network_isolation,
+        )
         self.repo = repo
         self.stage_name = construct_id
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
-        self._endpoint_arn = arn("sagemaker", f"endpoint/{name}")
         self._used = False
-        model = self._run_model(captures=capture_percentage > 0)
+        self._scales = scaling is not None
+        self._shadows = isinstance(self.hosting, RealTime) and self.hosting.shadow is not None
+        self._permissions = EndpointPermissions(
+            endpoint_name=name, stack_name=self.stack_name, repo=repo.permissions, package_arn=repo.package_arn
+        )
+        network = private_network(self, vpc, f"Endpoint {name}") if vpc is not None else None
+        self.security_group: ec2.ISecurityGroup | None = network.group if network is not None else None
+        captures = plan.capture_percentage > 0
+        model = self._permissions.run_model(self.hosting, captures=captures, in_vpc=vpc is not None)
         self.role = sagemaker_role(self, "Role", model)
-        deployment = self._deploy()
+        deployment = self._permissions.deploy(
+            self.role, scales=scaling is not None, alarms=plan.traffic is not None, dashboard=dashboard
+        )
         self.deployment_role = role(self, "DeploymentRole", "cloudformation.amazonaws.com", deployment)
         template = EndpointTemplate(
             endpoint_name=name,
-            instance_type=instance_type,
-            instance_count=instance_count,
-            capture_percentage=capture_percentage,
+            hosting=self.hosting,
+            traffic=plan.traffic,
+            auto_rollback=plan.auto_rollback,
+            scaling=scaling,
+            capture_percentage=plan.capture_percentage,
             encrypted=repo.encryption_key is not None,
+            subnets=network.subnets if network is not None else 0,
+            network_isolation=network_isolation,
+            dashboard=dashboard,
         ).render()
-        settings = self._settings(template["Parameters"])
+        known = self._known(plan.auto_rollback) | (network.values if network is not None else {})
+        settings = ReleaseSettings(
+            endpoint_name=name,
+            stack_name=self.stack_name,
+            bucket=repo.bucket_name,
+            parameters={each: value for each, value in known.items() if each in template["Parameters"]},
+        ).to_environment()
         archive = RuntimeArchive(self, {"endpoint.template.json": json.dumps(template, indent=1)})
         self._prepare = self._prepare_project(archive, settings)
         self._verify = self._verify_project(archive, settings)
         acknowledge(self, lambda: wildcards(self, [*model, *deployment, *self._prepare.may(), *self._verify.may()]))
 
-    def _run_model(self, *, captures: bool) -> list[Allow]:
-        permissions = self.repo.permissions
-        return [
-            *run_container(permissions, log_group=f"/aws/sagemaker/Endpoints/{self.endpoint_name}"),
-            *permissions.read("runs"),
-            *(permissions.write("capture/*", "SageMaker names what it captures after the hour") if captures else []),
-            *permissions.encrypt_volumes(),
-        ]
-
-    def _deploy(self) -> list[Allow]:
-        named = self.endpoint_name
-        release = "model and configuration are named after the release"
-        models = [arn("sagemaker", f"model/{named}-*")]
-        configs = [arn("sagemaker", f"endpoint-config/{named}-*")]
-        statements = [
-            (["Create", "Describe", "Delete"], "Model", models),
-            (["Create", "Describe", "Delete"], "EndpointConfig", configs),
-            # CreateEndpoint and UpdateEndpoint are checked against the configuration too.
-            (["Create", "Update"], "Endpoint", [self._endpoint_arn, *configs]),
-            (["Describe", "Delete"], "Endpoint", [self._endpoint_arn]),
-            (["Add", "Delete", "List"], "Tags", [self._endpoint_arn, *models, *configs]),
-        ]
-        return [
-            *[
-                Allow([f"sagemaker:{verb}{noun}" for verb in verbs], resources, because=release)
-                for verbs, noun, resources in statements
-            ],
-            Allow(["sagemaker:DescribeModelPackage"], [self.repo.package_arn], because=_VERSIONS),
-            pass_to_sagemaker(self.role),
-            *self.repo.permissions.encrypt_volumes(),
-        ]
-
-    def _settings(self, declared: Collection[str]) -> dict[str, str]:
-        """What the programs are told: of the endpoint's template, the parameters that it declares."""
+    def _known(self, auto_rollback: AutoRollback | None) -> dict[str, str]:
+        """What the deployed stack knows of the endpoint's parameters."""
         bucket = self.repo.bucket_name
         values = {
             "ModelRoleArn": self.role.role_arn,
             "CaptureUri": f"s3://{bucket}/capture",
+            "AsyncUri": f"s3://{bucket}/async/{self.endpoint_name}",
             "KmsKeyArn": self.repo.permissions.key_arn or "",
         }
-        return ReleaseSettings(
-            endpoint_name=self.endpoint_name,
-            stack_name=self.stack_name,
-            bucket=bucket,
-            parameters={name: value for name, value in values.items() if name in declared},
-        ).to_environment()
-
-    def _on_stack(self, *actions: str) -> Allow:
-        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
-        return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
+        alarms = auto_rollback.alarms if auto_rollback is not None else ()
+        values |= {f"Alarm{index}": alarm.alarm_name for index, alarm in enumerate(alarms)}
+        if isinstance(self.hosting, Asynchronous):
+            topics = {"SuccessTopicArn": self.hosting.success_topic, "ErrorTopicArn": self.hosting.error_topic}
+            values |= {name: topic.topic_arn for name, topic in topics.items() if topic is not None}
+        return values
 
     def _prepare_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
         return RuntimeProject(
@@ -163,15 +176,16 @@ class SageMakerEndpointRelease(Construct):
             allows=[
                 *self.repo.permissions.read("runs"),
                 # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
-                self._on_stack("cloudformation:DescribeStacks", "cloudformation:DeleteStack"),
-                Allow(
-                    ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"],
-                    [self.repo.package_arn],
-                    because=_VERSIONS,
+                # Scaling is taken away before an update that it would make fail.
+                self._permissions.on_stack(
+                    "cloudformation:DescribeStacks",
+                    "cloudformation:DeleteStack",
+                    *(["cloudformation:UpdateStack"] if self._scales else []),
                 ),
+                self._permissions.approve(),
             ],
             exports=["RELEASE_NAME"],
-            artifact_files=["template.json", "configuration.json"],
+            artifact_files=["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])],
         )
 
     def _verify_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
@@ -185,9 +199,9 @@ class SageMakerEndpointRelease(Construct):
             allows=[
                 *permissions.read("runs", "in-service"),
                 *permissions.write(endpoint_record_key(self.endpoint_name)),
-                Allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._endpoint_arn]),
+                Allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._permissions.endpoint_arn]),
                 # A first release that fails its check has nothing to go back to: its stack is deleted.
-                self._on_stack("cloudformation:DeleteStack"),
+                self._permissions.on_stack("cloudformation:DeleteStack"),
             ],
         )
 
@@ -199,7 +213,7 @@ class SageMakerEndpointRelease(Construct):
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` send requests to the endpoint."""
         return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self._endpoint_arn]
+            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self._permissions.endpoint_arn]
         )
 
     def metric_invocations(self) -> cloudwatch.Metric:
@@ -226,7 +240,7 @@ class SageMakerEndpointRelease(Construct):
         )
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
-        """The stage's actions: Prepare, Deploy, Verify, one after the other.
+        """The stage's actions: Prepare, Deploy, Verify, one after the other; with a shadow, Shadow before Deploy.
 
         Args:
             given: What earlier stages hand on; its ``build`` is whose model is released.
@@ -247,21 +261,28 @@ class SageMakerEndpointRelease(Construct):
         self._used = True
         prepared = codepipeline.Artifact(f"{self.stage_name}Template")
         release = {"ML_RELEASE_NAME": f"#{{{self.stage_name}Prepare.RELEASE_NAME}}"}
-        manifest = {"ML_MANIFEST_KEY": given.build.variable("MANIFEST_KEY")}
+        manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}
+        steps = {"Shadow": "shadow.json"} if self._shadows else {}
+        steps |= {"Deploy": "configuration.json"}
+        deployments = [
+            aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
+                action_name=name,
+                run_order=order,
+                stack_name=self.stack_name,
+                template_path=prepared.at_path("template.json"),
+                template_configuration=prepared.at_path(configuration),
+                admin_permissions=False,
+                deployment_role=self.deployment_role,
+            )
+            for order, (name, configuration) in enumerate(steps.items(), start=2)
+        ]
+        last = len(deployments) + 2
         return [
             self._prepare.action(
                 "Prepare", 1, given.source, manifest, namespace=f"{self.stage_name}Prepare", output=prepared
             ),
-            aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
-                action_name="Deploy",
-                run_order=2,
-                stack_name=self.stack_name,
-                template_path=prepared.at_path("template.json"),
-                template_configuration=prepared.at_path("configuration.json"),
-                admin_permissions=False,
-                deployment_role=self.deployment_role,
-            ),
-            self._verify.action("Verify", 3, given.source, manifest | release, namespace=f"{self.stage_name}Verify"),
+            *deployments,
+            self._verify.action("Verify", last, given.source, manifest | release, namespace=f"{self.stage_name}Verify"),
         ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aws_cdk import Duration
 
@@ -51,7 +52,7 @@ class ProcessingJob:
     def max_runtime_seconds(self) -> int:
         """The time limit in seconds."""
         # Nine days (botocore: ProcessingMaxRuntimeInSeconds).
-        return _seconds("max_runtime", self.max_runtime, _DEFAULT_MAX_RUNTIME_SECONDS, at_most=777_600)
+        return whole_seconds("max_runtime", self.max_runtime, _DEFAULT_MAX_RUNTIME_SECONDS, at_most=777_600)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +105,69 @@ class TrainingJob:
     def max_runtime_seconds(self) -> int:
         """The time limit in seconds."""
         # 28 days (botocore: StoppingCondition).
-        return _seconds("max_runtime", self.max_runtime, _DEFAULT_MAX_RUNTIME_SECONDS, at_most=2_419_200)
+        return whole_seconds("max_runtime", self.max_runtime, _DEFAULT_MAX_RUNTIME_SECONDS, at_most=2_419_200)
 
     @property
     def max_wait_seconds(self) -> int | None:
         """How long to wait for a training on spot capacity, in seconds; None for capacity on demand."""
-        return None if self.spot_max_wait is None else _seconds("spot_max_wait", self.spot_max_wait, 0)
+        return None if self.spot_max_wait is None else whole_seconds("spot_max_wait", self.spot_max_wait, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformJob:
+    """How a batch is scored.
+
+    Attributes:
+        instance_type: A SageMaker instance type.
+        instance_count: With more than one, SageMaker shares the input objects out among them.
+        content_type: What the container is told that it gets.
+        accept: What the container is asked to answer with. Default: it chooses.
+        split_type: ``Line``: every line of an input object is a record. ``None``: the whole object is one.
+        batch_strategy: ``MultiRecord``: as many records in a request as fit. ``SingleRecord``: one in each.
+        max_concurrent_transforms: Requests that an instance is sent at the same time. Default: what the container
+            answers to ``GET /execution-parameters``, or one.
+        max_payload_mib: Size of a request at most; with ``max_concurrent_transforms`` at most 100 together.
+        max_runtime: After this time the build stops the job, for SageMaker has no limit of its own; 35 hours at most.
+            Default: one hour.
+        environment: Given to the container, at most 14 variables.
+    """
+
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    content_type: str = "text/csv"
+    accept: str | None = None
+    split_type: Literal["Line", "None"] = "Line"
+    batch_strategy: Literal["MultiRecord", "SingleRecord"] = "MultiRecord"
+    max_concurrent_transforms: int | None = None
+    max_payload_mib: int = 6
+    max_runtime: Duration | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what SageMaker would refuse, or what must be known at synthesis.
+
+        Raises:
+            ValueError: if an instance type, a count, a size, a time, a choice or a variable cannot be right.
+        """
+        check_instance_type("instance_type", self.instance_type)
+        check_whole_number("instance_count", self.instance_count, at_least=1, at_most=100)
+        check_whole_number("max_payload_mib", self.max_payload_mib, at_least=1, at_most=100)
+        _check_choice("split_type", self.split_type, ("Line", "None"))
+        _check_choice("batch_strategy", self.batch_strategy, ("MultiRecord", "SingleRecord"))
+        if self.max_concurrent_transforms is not None:
+            # Source: CreateTransformJob's reference.
+            most = 100 // self.max_payload_mib
+            check_whole_number("max_concurrent_transforms", self.max_concurrent_transforms, at_least=1, at_most=most)
+        _check_environment(self.environment)
+        _check_known("content_type", {"content_type": self.content_type})
+        _check_known("accept", {"accept": self.accept or ""})
+        _ = self.max_runtime_seconds
+
+    @property
+    def max_runtime_seconds(self) -> int:
+        """The time limit in seconds."""
+        # The build that stops the job lasts 36 hours itself.
+        return whole_seconds("max_runtime", self.max_runtime, _DEFAULT_MAX_RUNTIME_SECONDS, at_most=126_000)
 
 
 def check_instance_type(argument: str, value: str) -> None:
@@ -136,7 +194,7 @@ def check_whole_number(argument: str, value: int, *, at_least: int, at_most: int
         raise ValueError(f"'{argument}' must be a whole number {rule}, got {value!r}; write it as a literal")
 
 
-def _seconds(argument: str, value: Duration | None, default: int, *, at_most: int | None = None) -> int:
+def whole_seconds(argument: str, value: Duration | None, default: int, *, at_most: int | None = None) -> int:
     """A duration in seconds, or the default; refuses what is not a duration of at least one second."""
     if value is None:
         return default
@@ -147,6 +205,11 @@ def _seconds(argument: str, value: Duration | None, default: int, *, at_most: in
         rule = f"from 1 to {at_most} seconds" if at_most is not None else "at least 1 second"
         raise ValueError(f"'{argument}' must be {rule}, got {length} seconds; use Duration.minutes() or the like")
     return length
+
+
+def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"'{argument}' must be {' or '.join(map(repr, choices))}, got {value!r}; write one of them")
 
 
 def _check_environment(chosen: Mapping[str, str]) -> None:

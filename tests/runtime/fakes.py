@@ -173,6 +173,8 @@ class FakeSageMaker:
         return {"ModelPackageArn": arn}
 
     def describe_model_package(self, ModelPackageName):  # noqa: N803
+        if ModelPackageName not in self.packages:
+            raise Refused("ValidationException", f"ModelPackage {ModelPackageName} does not exist.")
         package = self.packages[ModelPackageName]
         status = package["ModelPackageStatus"]
         if isinstance(status, list):
@@ -184,6 +186,7 @@ class FakeSageMaker:
             "ModelPackageStatus": status,
             "ModelPackageStatusDetails": {"ValidationStatuses": []},
             "ModelApprovalStatus": package["ModelApprovalStatus"],
+            **{key: package[key] for key in ("CustomerMetadataProperties",) if key in package},
         }
 
     def update_model_package(self, ModelPackageArn, **change):  # noqa: N803
@@ -258,13 +261,29 @@ class FakeCloudFormation:
     before: list[str]
     after: list[str] = field(default_factory=lambda: ["DELETE_IN_PROGRESS", ""])
     deleted: list[str] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    updates: list[dict[str, object]] = field(default_factory=list)
 
     def describe_stacks(self, StackName):  # noqa: N803
         script = self.after if self.deleted else self.before
         status = script.pop(0) if len(script) > 1 else script[0]
         if not status:
             raise Refused("ValidationError", f"Stack with id {StackName} does not exist")
-        return {"Stacks": [{"StackName": StackName, "StackStatus": status, "CreationTime": STARTED}]}
+        stack = {"StackName": StackName, "StackStatus": status, "CreationTime": STARTED}
+        stack["Parameters"] = [{"ParameterKey": key, "ParameterValue": text} for key, text in self.parameters.items()]
+        stack["Outputs"] = [{"OutputKey": key, "OutputValue": text} for key, text in self.outputs.items()]
+        return {"Stacks": [stack]}
+
+    def update_stack(self, **request):
+        given = request["Parameters"]
+        kept = {
+            each["ParameterKey"]: self.parameters[each["ParameterKey"]] for each in given if "UsePreviousValue" in each
+        }
+        changed = {each["ParameterKey"]: each["ParameterValue"] for each in given if "ParameterValue" in each}
+        self.parameters = kept | changed
+        self.updates.append(request)
+        return {}
 
     def delete_stack(self, StackName):  # noqa: N803
         self.deleted.append(StackName)

@@ -3,14 +3,13 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_ml_release.runtime import deploy
 from cdk_ml_release.runtime.contract import StageFailed
 
-from .fakes import AT_ONCE, ONE_LOOK, FakeCloudFormation, FakeSageMaker, Refused, played_by
+from .fakes import AT_ONCE, FakeCloudFormation, FakeSageMaker, played_by
 from .samples import BUCKET, EXECUTION, MANIFEST, MANIFEST_KEY, RELEASE_SETTINGS
 
 ARN = MANIFEST.model_package_arn
@@ -26,11 +25,12 @@ def registry(approval="PendingManualApproval", status="Completed"):
 def released(s3, tmp_path):
     """Deploy a manifest with a template of given parameters; returns exports, and files of the artifact."""
 
-    def run(sagemaker=None, *, parameters=PARAMETERS, settings=RELEASE_SETTINGS, body=""):
+    def run(sagemaker=None, *, parameters=PARAMETERS, settings=RELEASE_SETTINGS, body="", stack=None):
         s3.put_object(Bucket=BUCKET, Key=MANIFEST_KEY, Body=MANIFEST.to_json().encode())
         template = {"Parameters": {name: {"Type": "String"} for name in parameters}, "Description": body}
         (tmp_path / "endpoint.template.json").write_text(json.dumps(template))
-        actors = {"cloudformation": FakeCloudFormation([""]), "sagemaker": sagemaker or registry()}
+        cloudformation = FakeCloudFormation(["UPDATE_COMPLETE" if stack else ""], parameters=stack or {})
+        actors = {"cloudformation": cloudformation, "sagemaker": sagemaker or registry()}
         clients = {"s3": s3} | {service: played_by(service, actor) for service, actor in actors.items()}
         env = settings.to_environment() | {"ML_HOME": str(tmp_path), "ML_MANIFEST_KEY": MANIFEST_KEY}
 
@@ -122,55 +122,26 @@ def test_refuses_a_version_that_cannot_be_deployed(released, sagemaker, message)
     assert sagemaker.packages[ARN]["ModelApprovalStatus"] != "Approved"
 
 
-def clear(*before, after=("DELETE_IN_PROGRESS", "DELETE_IN_PROGRESS", ""), pace=AT_ONCE):
-    """Clear the way for a deployment to a stack that goes through these statuses; returns the deletions."""
-    fake = FakeCloudFormation(list(before), list(after))
-    deploy.clear_stack(played_by("cloudformation", fake), "stack", pace)
-    return fake.deleted
+SERVING = f"{ARN.rpartition('/')[0]}/7"
+SHADOWED = [*PARAMETERS, "ShadowReleaseName", "ShadowModelPackageArn"]
 
 
-@pytest.mark.parametrize("status", ["", "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
-def test_a_stack_that_can_be_deployed_to_is_left_alone(status):
-    assert clear(status) == []
+def test_a_new_version_is_first_the_shadow_of_the_one_in_service(released):
+    _, files = released(parameters=SHADOWED, stack={"ModelPackageArn": SERVING})
+
+    first, then = (files[name]["Parameters"] for name in ("shadow.json", "configuration.json"))
+    assert (first["ModelPackageArn"], first["ShadowModelPackageArn"]) == (SERVING, ARN)
+    assert (then["ModelPackageArn"], then["ShadowModelPackageArn"]) == (ARN, "")
+    assert len({first["ReleaseName"], first["ShadowReleaseName"], then["ReleaseName"]}) == 3
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"])
-def test_a_stack_whose_creation_failed_is_deleted_once(status):
-    assert clear(status) == ["stack"]
+@pytest.mark.parametrize("stack", [None, {"ModelPackageArn": ARN}], ids=["a first release", "the same version"])
+def test_without_another_version_in_service_there_is_no_shadow(released, stack):
+    _, files = released(parameters=SHADOWED, stack=stack)
+
+    assert files["shadow.json"] == files["configuration.json"]
+    assert files["shadow.json"]["Parameters"]["ShadowModelPackageArn"] == ""
 
 
-def test_a_deletion_that_takes_a_moment_to_show_is_not_asked_for_again():
-    assert clear("ROLLBACK_COMPLETE", after=("ROLLBACK_COMPLETE", "DELETE_IN_PROGRESS", "")) == ["stack"]
-
-
-@pytest.mark.parametrize("busy", ["DELETE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
-def test_a_stack_that_is_changing_is_waited_for(busy):
-    assert clear(busy, busy, "UPDATE_COMPLETE") == []
-
-
-def test_a_creation_that_fails_while_it_is_waited_for_is_deleted():
-    assert clear("ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE") == ["stack"]
-
-
-def test_refuses_a_stack_that_cannot_be_deleted():
-    with pytest.raises(StageFailed, match="the stack 'stack' cannot be deleted: delete it by hand, then retry"):
-        clear("ROLLBACK_COMPLETE", after=("DELETE_IN_PROGRESS", "DELETE_FAILED"))
-
-
-def test_refuses_a_stack_whose_roll_back_failed():
-    with pytest.raises(StageFailed, match="is UPDATE_ROLLBACK_FAILED: continue its roll-back in CloudFormation"):
-        clear("UPDATE_ROLLBACK_FAILED")
-
-
-def test_refuses_to_wait_for_ever():
-    with pytest.raises(StageFailed, match="the stack 'stack' is still DELETE_IN_PROGRESS after 0 minutes"):
-        clear("DELETE_IN_PROGRESS", pace=ONE_LOOK)
-
-
-def test_another_validation_error_does_not_mean_that_there_is_no_stack():
-    class Broken:
-        def describe_stacks(self, **_):
-            raise Refused("ValidationError", "1 validation error detected")
-
-    with pytest.raises(ClientError, match="1 validation error"):
-        deploy.clear_stack(played_by("cloudformation", Broken()), "stack", AT_ONCE)
+def test_no_shadow_is_written_where_none_is_declared(released):
+    assert "shadow.json" not in released(stack={"ModelPackageArn": SERVING})[1]

@@ -129,7 +129,10 @@ def test_fails_with_a_traceback_when_it_is_a_bug(start, aws):
 
 @pytest.mark.parametrize("arguments", [[], ["serve"], ["train", "evaluate"]])
 def test_refuses_a_task_that_it_does_not_know(start, arguments):
-    assert start("runtime.build", *arguments) == (2, ["usage: python -m runtime.build preprocess|train|evaluate"])
+    assert start("runtime.build", *arguments) == (
+        2,
+        ["usage: python -m runtime.build preprocess|train|evaluate|choose"],
+    )
 
 
 def test_fails_when_the_source_has_no_dockerfile(start, tmp_path):

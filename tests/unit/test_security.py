@@ -5,21 +5,29 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import Acknowledgment, App, Duration, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 from cfnlint.api import lint_file
 
 from cdk_ml_release import (
     Approval,
+    Asynchronous,
     MlArtifactRepo,
     MlBuildStage,
     MlPipeline,
     QualityGate,
+    RealTime,
     SageMakerEndpointRelease,
+    Scaling,
+    Serverless,
+    Shadow,
     Source,
+    TrafficShift,
     TrainingJob,
 )
 
@@ -129,7 +137,7 @@ def test_the_endpoints_template_makes_no_role(example):
 
     kinds = {resource["Type"].split("::")[1] for resource in json.loads(template.read_text())["Resources"].values()}
 
-    assert kinds == {"SageMaker"}
+    assert kinds == {"SageMaker", "CloudWatch"}
 
 
 def test_cdks_own_validation_finds_nothing_in_the_example(example):
@@ -160,7 +168,47 @@ def _pipeline(stack: Stack, build: MlBuildStage, encryption_key: kms.IKey | None
     MlPipeline(stack, "Pipeline", source=source, stages=stages, encryption_key=encryption_key)
 
 
-@pytest.fixture(params=[plain, everything], ids=lambda variant: variant.__name__)
+def hosted(**options: Any) -> Callable[[Stack], None]:
+    """An app whose endpoint has such options."""
+
+    def define(stack: Stack) -> None:
+        repo = MlArtifactRepo(stack, "Repo", model_name="abalone")
+        build = MlBuildStage(stack, "Build", repo=repo, gate=GATE)
+        release = SageMakerEndpointRelease(stack, "Production", repo=repo, **options)
+        MlPipeline(stack, "Pipeline", source=Source.code_commit("code"), stages=[build, release])
+
+    return define
+
+
+def scaled(stack: Stack) -> None:
+    scaling = Scaling.on_invocations(minimum=2, maximum=8, per_instance_per_minute=600)
+    hosted(
+        scaling=scaling.at("cron(0 6 * * ? *)", minimum=4, maximum=8),
+        traffic=TrafficShift.linear(percent=50),
+        hosting=RealTime(shadow=Shadow(percent=20)),
+    )(stack)
+
+
+def serverless(stack: Stack) -> None:
+    hosted(hosting=Serverless(provisioned_concurrency=2))(stack)
+
+
+def asynchronous(stack: Stack) -> None:
+    key = kms.Key(stack, "TopicKey", enable_key_rotation=True)
+    topics = {name: sns.Topic(stack, name, master_key=key) for name in ("success_topic", "error_topic")}
+    hosted(hosting=Asynchronous(**topics), scaling=Scaling.on_backlog(maximum=3, per_instance=5))(stack)
+
+
+def isolated(stack: Stack) -> None:
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2, restrict_default_security_group=False)
+    vpc.add_flow_log("Flow")
+    hosted(vpc=vpc, network_isolation=True, traffic=TrafficShift.rolling(batch_percent=50))(stack)
+
+
+VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)
 def variant(request, app: App) -> Path:
     """The assembly of a pipeline with or without all options."""
     define: Callable[[Stack], None] = request.param
@@ -170,7 +218,7 @@ def variant(request, app: App) -> Path:
 
 def findings(assembly: Path) -> list[str]:
     templates = [*assembly.glob("*.template.json"), *assembly.glob("asset.*/endpoint.template.json")]
-    assert len(templates) > 1
+    assert len(templates) > 1, "the endpoint's template is looked at, too"
     return [str(each) for template in templates for each in lint_file(template)]
 
 
@@ -216,6 +264,18 @@ def test_cdk_nag_passes_the_example_once_its_author_has_said_why(checked):
     Validations.of(checked).acknowledge(*rules)
 
     checked.synth(force=True)
+
+
+@pytest.mark.parametrize("define", VARIANTS[2:], ids=lambda variant: variant.__name__)
+def test_cdk_nag_finds_nothing_else_whatever_the_hosting(nag, define):
+    app = App()
+    define(Stack(app, "Test"))
+    Validations.of(app).add_plugins(nag.AwsSolutionsChecks(verbose=True))
+    rules = [Acknowledgment(id=finding, reason=reason) for finding, reason in CHOSEN.items()]
+
+    Validations.of(app).acknowledge(*rules)
+
+    app.synth(force=True)
 
 
 def test_an_app_without_cdk_nag_answers_no_questions(app, stack, build):

@@ -1,7 +1,8 @@
-"""CloudFormation's API, as far as the runtime asks: which stacks there are, and delete one."""
+"""CloudFormation's API, as far as the runtime asks: describe a stack, update its parameters, delete it."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -10,7 +11,7 @@ from ..stacks.stacks import Stack, StackFailed, Stacks
 from .calls import Call
 from .gateway import ApiError, Service
 
-OPERATIONS = frozenset({("cloudformation", "DescribeStacks"), ("cloudformation", "DeleteStack")})
+OPERATIONS = frozenset(("cloudformation", operation) for operation in ("DescribeStacks", "UpdateStack", "DeleteStack"))
 
 
 def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str, str], Service]:
@@ -28,6 +29,19 @@ def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str
             raise ApiError("ValidationError", f"Stack with id {name} does not exist")
         return _answer("DescribeStacks", f"<Stacks><member>{_described(stack)}</member></Stacks>")
 
+    def update(call: Call) -> Mapping[str, Any]:
+        # Done before the answer, too; a failure shows in the stack's status, as CloudFormation's would.
+        name, stack = _name(call), stacks.get(_name(call))
+        if stack is None or call.parameters.get("UsePreviousTemplate") != "true":
+            raise ApiError("ValidationError", "the rehearsal updates a stack that exists, with its previous template")
+        given = call.parameters.get("Parameters", ())
+        wanted = {each["ParameterKey"]: each["ParameterValue"] for each in given if "ParameterValue" in each}
+        if wanted.items() <= stack.parameters.items():
+            raise ApiError("ValidationError", "No updates are to be performed.")
+        with contextlib.suppress(StackFailed):
+            stacks.deploy(name, stack.template, parameters=wanted, caller=deployed_with.get(name))
+        return _answer("UpdateStack", f"<StackId>{escape(stack.id)}</StackId>")
+
     def delete(call: Call) -> Mapping[str, Any]:
         # Done before the answer, where CloudFormation only begins: nothing here takes long.
         name = _name(call)
@@ -37,7 +51,8 @@ def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str
             raise ApiError("ValidationError", str(failure)) from None
         return _answer("DeleteStack", "")
 
-    return {("cloudformation", "DescribeStacks"): describe, ("cloudformation", "DeleteStack"): delete}
+    answers = {"DescribeStacks": describe, "UpdateStack": update, "DeleteStack": delete}
+    return {("cloudformation", operation): service for operation, service in answers.items()}
 
 
 def _name(call: Call) -> str:
@@ -52,11 +67,16 @@ def _described(stack: Stack) -> str:
         f"<member><OutputKey>{escape(key)}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
         for key, value in stack.outputs.items()
     )
+    parameters = "".join(
+        f"<member><ParameterKey>{escape(key)}</ParameterKey><ParameterValue>{escape(value)}</ParameterValue></member>"
+        for key, value in stack.parameters.items()
+    )
     created = stack.events[0].time.isoformat()
     return (
         f"<StackName>{escape(stack.name)}</StackName><StackId>{escape(stack.id)}</StackId>"
         f"<StackStatus>{stack.status}</StackStatus><CreationTime>{created}</CreationTime>"
         f"<StackStatusReason>{escape(stack.status_reason)}</StackStatusReason><Outputs>{outputs}</Outputs>"
+        f"<Parameters>{parameters}</Parameters>"
     )
 
 

@@ -1,0 +1,134 @@
+"""What a release may do: to deploy its own endpoint, and nothing beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+
+from ._permissions import Allow, RepoPermissions, arn, global_arn, pass_to_sagemaker
+from ._sagemaker_role import run_container
+from .hosting import Asynchronous, Hosting
+
+VERSIONS = "SageMaker numbers the versions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPermissions:
+    """The statements for the roles of one endpoint's release."""
+
+    endpoint_name: str
+    stack_name: str
+    repo: RepoPermissions
+    package_arn: str
+
+    @property
+    def endpoint_arn(self) -> str:
+        """The ARN of the endpoint."""
+        return arn("sagemaker", f"endpoint/{self.endpoint_name}")
+
+    def run_model(self, hosting: Hosting, *, captures: bool, in_vpc: bool) -> list[Allow]:
+        """What the model's container, and SageMaker on its behalf, needs."""
+        name = self.endpoint_name
+        capture = self.repo.write("capture/*", "SageMaker names what it captures after the hour")
+        return [
+            *run_container(self.repo, log_group=f"/aws/sagemaker/Endpoints/{name}", in_vpc=in_vpc),
+            *self.repo.read("runs"),
+            *(capture if captures else []),
+            *(self._queue(hosting) if isinstance(hosting, Asynchronous) else []),
+            *self.repo.encrypt_volumes(),
+        ]
+
+    def _queue(self, hosting: Asynchronous) -> list[Allow]:
+        topics = [topic.topic_arn for topic in (hosting.success_topic, hosting.error_topic) if topic is not None]
+        where = f"async/{self.endpoint_name}"
+        return [
+            *self.repo.read(f"{where}/input"),
+            *self.repo.write(f"{where}/*", "SageMaker names outputs and failures after the request"),
+            *([Allow(["sns:Publish"], topics)] if topics else []),
+        ]
+
+    def deploy(self, model_role: iam.IRole, *, scales: bool, alarms: bool, dashboard: bool) -> list[Allow]:
+        """What CloudFormation needs to create, update and delete the endpoint's stack."""
+        name = self.endpoint_name
+        release = "model and configuration are named after the release"
+        models = [arn("sagemaker", f"model/{name}-*")]
+        configs = [arn("sagemaker", f"endpoint-config/{name}-*")]
+        statements = [
+            (["Create", "Describe", "Delete"], "Model", models),
+            (["Create", "Describe", "Delete"], "EndpointConfig", configs),
+            # CreateEndpoint and UpdateEndpoint are checked against the configuration too.
+            (["Create", "Update"], "Endpoint", [self.endpoint_arn, *configs]),
+            (["Describe", "Delete"], "Endpoint", [self.endpoint_arn]),
+            (["Add", "Delete", "List"], "Tags", [self.endpoint_arn, *models, *configs]),
+        ]
+        return [
+            *[
+                Allow([f"sagemaker:{verb}{noun}" for verb in verbs], resources, because=release)
+                for verbs, noun, resources in statements
+            ],
+            Allow(["sagemaker:DescribeModelPackage"], [self.package_arn], because=VERSIONS),
+            pass_to_sagemaker(model_role),
+            *self.repo.encrypt_volumes(),
+            *(self._alarms(scales) if alarms or scales else []),
+            *(self._scale() if scales else []),
+            *(self._dashboard() if dashboard else []),
+        ]
+
+    def _alarms(self, scales: bool) -> list[Allow]:
+        own = arn("cloudwatch", f"alarm:{self.stack_name}-*")
+        # Source: the Application Auto Scaling guide; it makes a target's alarms in the name of its caller.
+        tracked = arn("cloudwatch", f"alarm:TargetTracking-endpoint/{self.endpoint_name}/*")
+        because = "CloudFormation and Application Auto Scaling end the names of alarms in ids that they make"
+        changed = [own, tracked] if scales else [own]
+        tags = ["cloudwatch:ListTagsForResource", "cloudwatch:TagResource", "cloudwatch:UntagResource"]
+        return [
+            Allow(["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", *tags], changed, because=because),
+            Allow(
+                ["cloudwatch:DescribeAlarms"],
+                [arn("cloudwatch", "alarm:*")],
+                because="SageMaker looks at the alarms of an update in the name of its caller, your own among them",
+            ),
+        ]
+
+    def _scale(self) -> list[Allow]:
+        target = arn("application-autoscaling", "scalable-target/*")
+        service = "sagemaker.application-autoscaling.amazonaws.com"
+        linked = "aws-service-role/sagemaker.application-autoscaling.amazonaws.com"
+        change = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy"]
+        schedule = ["PutScheduledAction", "DeleteScheduledAction", "TagResource", "ListTagsForResource"]
+        look = ["DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions"]
+        return [
+            Allow(
+                [f"application-autoscaling:{verb}" for verb in (*change, *schedule)],
+                [target],
+                because="Application Auto Scaling gives its targets ids of its own",
+            ),
+            Allow(
+                [f"application-autoscaling:{verb}" for verb in look],
+                ["*"],
+                because="these calls have no resource",
+            ),
+            # Registering a target goes through SageMaker's own calls.
+            Allow(["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], [self.endpoint_arn]),
+            Allow(
+                ["iam:CreateServiceLinkedRole"],
+                [global_arn("iam", f"role/{linked}/*")],
+                {"StringEquals": {"iam:AWSServiceName": service}},
+                because="AWS names the role that its service scales with, made with the first target of an account",
+            ),
+        ]
+
+    def _dashboard(self) -> list[Allow]:
+        verbs = ["cloudwatch:PutDashboard", "cloudwatch:GetDashboard", "cloudwatch:DeleteDashboards"]
+        return [Allow(verbs, [global_arn("cloudwatch", f"dashboard/{self.endpoint_name}")])]
+
+    def on_stack(self, *actions: str) -> Allow:
+        """Actions on the endpoint's stack."""
+        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
+        return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
+
+    def approve(self) -> Allow:
+        """Approve versions of the model."""
+        verbs = ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"]
+        return Allow(verbs, [self.package_arn], because=VERSIONS)
