@@ -126,6 +126,7 @@ CONSTRUCTS = [
     "_codebuild",
     "_endpoint_alarms",
     "_endpoint_dashboard",
+    "_endpoint_metrics",
     "_endpoint_permissions",
     "_endpoint_scaling",
     "_job_requests",

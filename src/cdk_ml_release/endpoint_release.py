@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import jsii
-from aws_cdk import Duration, aws_codepipeline_actions
 from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ._codebuild import RuntimeArchive, RuntimeProject
+from ._endpoint_metrics import MetricOptions, endpoint_metric
 from ._endpoint_permissions import EndpointPermissions
 from ._network import private_network
 from ._permissions import Allow, acknowledge, role, wildcards
 from ._release_plan import release_plan
 from ._sagemaker_role import sagemaker_role
-from ._template import VARIANT
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
 from .endpoint_template import EndpointTemplate
@@ -216,28 +216,25 @@ class SageMakerEndpointRelease(Construct):
             grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self._permissions.endpoint_arn]
         )
 
-    def metric_invocations(self) -> cloudwatch.Metric:
+    def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests sent to the endpoint: a count, sum over 5 minutes."""
-        return self._metric("Invocations", "Sum")
+        return endpoint_metric(self.endpoint_name, "Invocations", "Sum", options)
 
-    def metric_model_latency(self) -> cloudwatch.Metric:
-        """Time that the container took to answer, in microseconds: average over 5 minutes."""
-        return self._metric("ModelLatency", "Average")
+    def metric_4xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Share of requests that the container refused, from 0 to 1: average over 5 minutes."""
+        return endpoint_metric(self.endpoint_name, "Invocation4XXErrors", "Average", options)
 
-    def metric_5xx_errors(self) -> cloudwatch.Metric:
+    def metric_5xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Share of requests that the container failed to answer, from 0 to 1: average over 5 minutes."""
-        return self._metric("Invocation5XXErrors", "Average")
+        return endpoint_metric(self.endpoint_name, "Invocation5XXErrors", "Average", options)
 
-    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        from aws_cdk import aws_cloudwatch as cloudwatch
+    def metric_model_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time that the container took to answer, in microseconds: 99th percentile over 5 minutes."""
+        return endpoint_metric(self.endpoint_name, "ModelLatency", "p99", options)
 
-        return cloudwatch.Metric(
-            namespace="AWS/SageMaker",
-            metric_name=name,
-            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT},
-            statistic=statistic,
-            period=Duration.minutes(5),
-        )
+    def metric_overhead_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time that SageMaker added to the container's, in microseconds: 99th percentile over 5 minutes."""
+        return endpoint_metric(self.endpoint_name, "OverheadLatency", "p99", options)
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions: Prepare, Deploy, Verify, one after the other; with a shadow, Shadow before Deploy.

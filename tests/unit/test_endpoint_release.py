@@ -1,7 +1,8 @@
 """SageMakerEndpointRelease: a registered model version becomes the model in service."""
 
 import pytest
-from aws_cdk import Aws
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -235,7 +236,9 @@ def test_the_model_can_be_granted_something(stack, release, template):
     ("metric", "name", "statistic"),
     [
         ("metric_invocations", "Invocations", "Sum"),
-        ("metric_model_latency", "ModelLatency", "Average"),
+        ("metric_model_latency", "ModelLatency", "p99"),
+        ("metric_overhead_latency", "OverheadLatency", "p99"),
+        ("metric_4xx_errors", "Invocation4XXErrors", "Average"),
         ("metric_5xx_errors", "Invocation5XXErrors", "Average"),
     ],
 )
@@ -249,9 +252,15 @@ def test_metrics_are_those_that_sagemaker_publishes_of_the_variant(release, endp
 
 
 def test_an_alarm_can_be_set_on_a_metric(stack, release, template):
-    release.metric_5xx_errors().create_alarm(stack, "Errors", threshold=0.01, evaluation_periods=1)
+    every_minute = release.metric_5xx_errors(period=Duration.minutes(1))
+    every_minute.create_alarm(stack, "Errors", threshold=0.01, evaluation_periods=1)
 
-    assert template(stack).one("AWS::CloudWatch::Alarm")["MetricName"] == "Invocation5XXErrors"
+    alarm = template(stack).one("AWS::CloudWatch::Alarm")
+    assert (alarm["MetricName"], alarm["Period"]) == ("Invocation5XXErrors", 60)
+
+
+def test_latency_is_in_microseconds(release):
+    assert release.metric_model_latency().unit == cloudwatch.Unit.MICROSECONDS
 
 
 def test_a_release_works_on_a_plain_pipeline(stack, build, release, template):
