@@ -82,7 +82,9 @@ def to_table(rows: Sequence[Sequence[Any]], columns: Sequence[str], where: str =
     if not rows:
         return np.empty((0, len(columns)))
     try:
-        table = np.array([[_SEX_CODES[sex], *map(float, numbers)] for sex, *numbers in rows])
+        # Column by column: for many rows that is much quicker than row by row.
+        sexes, *numbers = zip(*rows, strict=True)
+        table = np.array([[_SEX_CODES[sex] for sex in sexes], *(list(map(float, column)) for column in numbers)]).T
     except (KeyError, TypeError, ValueError, OverflowError):
         table = np.empty((0, 0))
     if table.shape[1] == len(columns) and ((table >= 0) & (table <= LARGEST)).all():
