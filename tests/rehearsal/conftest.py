@@ -14,7 +14,7 @@ import pytest
 
 from cdk_ml_release.rehearsal.assembly import Assembly, synthesize
 from cdk_ml_release.rehearsal.command import cache_folder
-from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution
+from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution, StageRun
 from cdk_ml_release.rehearsal.pipelines.plan import Action
 from cdk_ml_release.rehearsal.rehearsal import Rehearsal
 from cdk_ml_release.rehearsal.report import report
@@ -31,12 +31,15 @@ class Spectator:
     lines: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     steps_in: Callable[[Execution], None] = lambda execution: None
+    answers: Callable[[str], bool] | None = None
+    """Answers approvals that are asked: takes the message."""
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     def approve(self, name: str, message: str) -> bool:
-        raise AssertionError("nobody is here to be asked")
+        assert self.answers is not None, "nobody is here to be asked"
+        return self.answers(message)
 
     def execution_started(self, execution: Execution) -> None:
         self.steps_in(execution)
@@ -46,6 +49,9 @@ class Spectator:
 
     def action_ended(self, execution: Execution, stage: str, run: ActionRun) -> None:
         pass
+
+    def stage_closed(self, execution: Execution, run: StageRun) -> None:
+        self.notes.append(f"{run.name} is {run.status}: {run.message}")
 
     def execution_ended(self, execution: Execution) -> None:
         pass
@@ -77,6 +83,11 @@ class Show:
     def push(self, changed: Mapping[str, str | None], **event: Any) -> Execution:
         """Push the model with some files changed; run what that starts."""
         self.rehearsal.happen(Event(push={"tiny-code": self.model(changed)}, **event))
+        return self.releases[-1]
+
+    def release(self, version: int | str, **event: Any) -> Execution:
+        """Release a registered version; run what that starts."""
+        self.rehearsal.happen(Event(release=str(version), **event))
         return self.releases[-1]
 
     def invoke(self, body: str) -> str:

@@ -167,7 +167,10 @@ def test_the_first_release_stays_in_service_through_bad_ones_and_a_good_one_repl
         after = show.report()["endpoints"]
 
         assert [each.status for each in bad.values()] == ["Failed"] * len(bad)
-        assert "going back to the release before" in failure(bad["train/serve skew"])[1]
+        told = failure(bad["train/serve skew"])[1]
+        assert re.search(r"to '[^']+' it answers '[^']+', evaluated was '[^']+'", told), told
+        assert "; its log ends: " in told
+        assert told.endswith("; version 1 is back in service, to which the stage rolls back")
         assert after == before
         assert show.invoke("3.0") == answer
 
@@ -256,7 +259,7 @@ def test_an_action_type_that_the_rehearsal_does_not_know_is_named(stage):
             "Provider": "Lambda",
         }
 
-    told = r"does not know the type of these actions.*Approve \(Invoke/Lambda\)"
+    told = r"does not know the type of these actions.*Choose \(Invoke/Lambda\)"
     with stage(template=with_lambda) as show, pytest.raises(PlanError, match=told):
         show.begin()
 

@@ -451,6 +451,7 @@ def arn(service, resource):
 
 MACHINE = arn("states", "stateMachine:m")
 TOPIC = arn("sns", "t")
+SCALED = "sagemaker:variant:DesiredInstanceCount"
 OTHER_CALLS = [
     ("ecr", "get_authorization_token", {}, [("ecr:GetAuthorizationToken", "*")]),
     (
@@ -692,6 +693,32 @@ OTHER_CALLS = [
         "describe_alarms",
         {"AlarmNames": ["a", "b"]},
         [("cloudwatch:DescribeAlarms", arn("cloudwatch", f"alarm:{name}")) for name in "ab"],
+    ),
+    (
+        "cloudwatch",
+        "put_dashboard",
+        {"DashboardName": "d", "DashboardBody": "{}"},
+        [("cloudwatch:PutDashboard", arn("cloudwatch", "dashboard/d").replace(REGION, ""))],
+    ),
+    (
+        "application-autoscaling",
+        "register_scalable_target",
+        {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v", "ScalableDimension": SCALED},
+        [("application-autoscaling:RegisterScalableTarget", ANY_RESOURCE)],
+    ),
+    (
+        "sagemaker",
+        "update_endpoint",
+        {
+            "EndpointName": "e",
+            "EndpointConfigName": "c",
+            "DeploymentConfig": {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}},
+        },
+        [
+            ("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint/e")),
+            ("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint-config/c")),
+            ("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:a")),
+        ],
     ),
     ("cloudwatch", "get_metric_data", {"MetricDataQueries": [], "StartTime": 1, "EndTime": 2}, None),
     (

@@ -54,9 +54,11 @@ def processes_with(mark: str) -> list[str]:
 
 
 def test_a_redirected_rehearsal_reads_line_by_line_and_leaves_a_report(tiny_app, assembly, tmp_path):
-    done = rehearse(tiny_app, "--assembly", assembly(""), "--out", tmp_path / "out")
+    done = rehearse(tiny_app, "--assembly", assembly(""), "--out", tmp_path / "out", "--traffic", "25")
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"endpoint tiny-live: tiny/1, first creation: Succeeded", done.stdout)
+    assert re.search(r"traffic to tiny-live: [1-9]\d* requests, 0 failed", done.stdout)
     assert "\x1b" not in done.stdout, "no terminal codes in a file"
     assert re.search(r"✓ Build · Train +[\d.]+ s", done.stdout)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -64,9 +66,12 @@ def test_a_redirected_rehearsal_reads_line_by_line_and_leaves_a_report(tiny_app,
     assert report["predictions"][0]["input"] == "3.0"
     assert list(report) == [
         *("status", "pipeline", "seconds", "job_seconds", "executions", "jobs", "metrics", "endpoints"),
-        "predictions",
+        *("releases", "traffic", "predictions"),
     ]
-    assert "Rehearsal: " in (tmp_path / "out" / "report.html").read_text()
+    assert [(each["endpoint"], each["outcome"]) for each in report["releases"]] == [("tiny-live", "Succeeded")]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Rehearsal: " in page
+    assert "<h2>Releases</h2>" in page
     assert any("Build-Train" in path.name for path in (tmp_path / "out" / "logs").iterdir())
 
 

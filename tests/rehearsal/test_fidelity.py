@@ -12,6 +12,7 @@ from cdk_ml_release.rehearsal.cloud.cloudformation_api import OPERATIONS, servic
 from cdk_ml_release.rehearsal.cloud.gateway import Gateway
 from cdk_ml_release.rehearsal.cloud.hosting import hosting_handlers
 from cdk_ml_release.rehearsal.cloud.resources import handlers
+from cdk_ml_release.rehearsal.cloud.watching import watching_handlers
 from cdk_ml_release.rehearsal.cloud.workplace import Workplace, now
 from cdk_ml_release.rehearsal.fidelity import ACTION_TYPES, RESOURCE_TYPES, render
 from cdk_ml_release.rehearsal.pipelines.performers import Performers
@@ -28,7 +29,8 @@ def gateway():
 
 
 def test_every_resource_type_that_can_be_created_is_on_the_page_and_no_other(gateway):
-    known = handlers(gateway, Account()).keys() | hosting_handlers(gateway).keys() | BUILT_IN
+    known = handlers(gateway, Account()).keys() | hosting_handlers(gateway).keys()
+    known |= watching_handlers(gateway).keys() | BUILT_IN
 
     assert known == RESOURCE_TYPES.keys()
 

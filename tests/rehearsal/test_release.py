@@ -19,7 +19,7 @@ def test_a_release_ends_in_a_served_prediction_and_a_truthful_report(stage):
 
         assert [name for name, _ in actions(execution)] == [
             *("Source", "Container", "Preprocess", "Train", "Evaluate"),
-            *("Approve", "Prepare", "Deploy", "Verify"),
+            *("Choose", "Approve", "Prepare", "Deploy", "Verify"),
         ]
         assert float(show.invoke("3.0")) == pytest.approx(7.0, abs=0.5)
         report = show.report()
@@ -69,7 +69,7 @@ def test_new_data_and_new_code_each_start_a_release_of_their_own(stage, tmp_path
         assert second.trigger.endswith("new object data/more.csv")
         assert third.trigger == "push to tiny-code"
         assert len({each.id for each in (first, second, third)}) == 3
-        assert "in service at tiny-live" in second.stage("Promote").actions[0].message
+        assert "in service at tiny-live" in second.stage("Promote").actions[-1].message
         assert show.report()["endpoints"][0]["model_package_arn"].endswith(":model-package/tiny/3")
 
 

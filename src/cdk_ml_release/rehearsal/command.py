@@ -20,16 +20,18 @@ from .cloud.gateway import ApiError
 from .cloud.policy import PolicyError
 from .containers.dockerfile import DockerfileError
 from .pipelines.plan import PlanError
+from .pipelines.walk import StartRefused
 from .progress import Screen
 from .rehearsal import Rehearsal, RehearsalError
 from .report import report, write_report
-from .settings import SettingsError, read_settings
+from .settings import FILE_NAME, Settings, SettingsError, read_settings
 from .stacks.stacks import StackFailed
 from .stacks.template import TemplateRefused
+from .traffic import DEFAULT_PER_SECOND, MOST_PER_SECOND
 
 _USERS_FAULT = (
     *(ApiError, AssemblyError, DockerfileError, PatternError, PlanError, PolicyError, RehearsalError),
-    *(SettingsError, StackFailed, TemplateRefused),
+    *(SettingsError, StackFailed, StartRefused, TemplateRefused),
 )
 
 
@@ -41,6 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", action="append", default=[], metavar="KEY=FILE", help="put FILE there before the first execution"
     )
     parser.add_argument("--approve", choices=("yes", "no", "ask"), help="how approvals are answered")
+    parser.add_argument(
+        "--traffic",
+        nargs="?",
+        type=float,
+        const=DEFAULT_PER_SECOND,
+        default=0.0,
+        metavar="REQUESTS_PER_SECOND",
+        help=f"send the sample requests all the while, {DEFAULT_PER_SECOND:g} a second to each endpoint by default",
+    )
     parser.add_argument("--out", type=Path, default=Path("rehearsal.out"), metavar="DIR", help="where results go")
     parser.add_argument("--keep", action="store_true", help="leave the endpoints serving until Ctrl-C")
 
@@ -68,6 +79,7 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
     settings = read_settings(arguments.app)
     if arguments.approve:
         settings = replace(settings, approve=arguments.approve)
+    _check_traffic(arguments.traffic, settings)
     data = dict(_data(each) for each in arguments.data)
     out: Path = arguments.out.resolve()
     _empty(out)
@@ -79,7 +91,13 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"synthesized {arguments.app} in {time.monotonic() - started:.1f} s", highlight=False)
     with Screen(console, out / "logs") as screen:
         rehearsal = Rehearsal(
-            assembly=assembly, settings=settings, out=out, cache=cache_folder(), audience=screen, data=data
+            assembly=assembly,
+            settings=settings,
+            out=out,
+            cache=cache_folder(),
+            audience=screen,
+            data=data,
+            requests_per_second=arguments.traffic,
         )
         with rehearsal.on_stage():
             return _perform(rehearsal, console, keep=arguments.keep, started=started)
@@ -108,6 +126,11 @@ def _keep_serving(rehearsal: Rehearsal, console: Console) -> None:
             f"{endpoint.name} is serving: curl -s {address} -H 'Content-Type: {content_type}' -d '{body}'",
             highlight=False,
         )
+    gateway = rehearsal.gateway
+    variables = gateway.root.environment(gateway.endpoint, gateway.region)
+    console.print("for 'ml-release versions' and 'ml-release roll-back' in another terminal:", highlight=False)
+    console.print(f"  export {' '.join(f'{name}={value}' for name, value in variables.items())}", highlight=False)
+    console.print(f"  ml-release versions --pipeline {next(iter(rehearsal.walkers))}", highlight=False)
     console.print("Ctrl-C ends it")
     while True:
         time.sleep(1)
@@ -123,6 +146,13 @@ def _data(argument: str) -> tuple[str, Path]:
     if not key or not path or not Path(path).is_file():
         raise RehearsalError(f"'--data' must be KEY=FILE with a file that exists, got '{argument}'")
     return key, Path(path).resolve()
+
+
+def _check_traffic(per_second: float, settings: Settings) -> None:
+    if not 0 <= per_second <= MOST_PER_SECOND:
+        raise RehearsalError(f"'--traffic' must be above 0 and at most {MOST_PER_SECOND:g}, got {per_second:g}")
+    if per_second and not settings.requests:
+        raise RehearsalError(f"'--traffic' needs something to send: add [[requests]] to {FILE_NAME}")
 
 
 def _empty(out: Path) -> None:

@@ -12,6 +12,7 @@ from .cloud.gateway import MOTO_OPERATIONS, MOTO_SERVICES, Gateway
 from .cloud.sagemaker_endpoints import SageMakerEndpoints
 from .cloud.sagemaker_jobs import SageMakerJobs
 from .cloud.workplace import Workplace
+from .pipelines import api
 
 Fidelity = Literal["real", "imitated", "skipped"]
 
@@ -47,13 +48,20 @@ ACTION_TYPES: Mapping[tuple[str, str], Known] = {
 }
 
 RESOURCE_TYPES: Mapping[str, Known] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": _imitated("registered and checked; nothing scales by itself"),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _imitated("kept and described; nothing scales by itself"),
     "AWS::CDK::Metadata": _skipped("says nothing about what is deployed"),
     "AWS::CloudFormation::WaitConditionHandle": _skipped("a place holder"),
+    "AWS::CloudWatch::Alarm": _imitated("evaluated on the requests really served; simple expressions; no actions"),
+    "AWS::CloudWatch::CompositeAlarm": _imitated("evaluated by its rule; no actions, no suppression"),
+    "AWS::CloudWatch::Dashboard": _skipped("accepted; nobody looks at it"),
     "AWS::CodeBuild::Project": _real("its environment, buildspec, role, timeout and privileged mode are used"),
     "AWS::CodeCommit::Repository": _imitated("a name; its content is a local folder"),
     "AWS::CodePipeline::Pipeline": _real("stages, run order, namespaces, artifacts, VariableCheck, roll-back, retry"),
     "AWS::ECR::Repository": _imitated("moto; immutable tags are kept, scans and lifecycle rules are not"),
-    "AWS::Events::Rule": _imitated("S3 and CodeCommit events that start pipelines; schedules are not run"),
+    "AWS::Events::Rule": _imitated(
+        "S3 and CodeCommit events that start pipelines, CodePipeline events told to topics; no schedules"
+    ),
     "AWS::IAM::ManagedPolicy": _real("evaluated on every call"),
     "AWS::IAM::Policy": _real("evaluated on every call"),
     "AWS::IAM::Role": _real("trust and policies are evaluated; permissions boundaries are not"),
@@ -68,8 +76,8 @@ RESOURCE_TYPES: Mapping[str, Known] = {
     "AWS::SNS::Topic": _imitated("moto; takes messages"),
     "AWS::SNS::TopicPolicy": _skipped("not evaluated"),
     "AWS::SSM::Parameter": _imitated("moto"),
-    "AWS::SageMaker::Endpoint": _real("one serving process for each instance; a new fleet takes over once healthy"),
-    "AWS::SageMaker::EndpointConfig": _imitated("one variant on instances, data capture; instance types mean nothing"),
+    "AWS::SageMaker::Endpoint": _real("one serving process for each instance; updates shift traffic as declared"),
+    "AWS::SageMaker::EndpointConfig": _imitated("one variant and a shadow; instance types and memory mean nothing"),
     "AWS::SageMaker::Model": _imitated("one container, by image or registered version"),
     "AWS::SageMaker::ModelPackageGroup": _imitated("moto"),
     "Custom::CDKBucketDeployment": _imitated("its archives are unpacked into the bucket, without the Lambda function"),
@@ -81,13 +89,25 @@ CONCEPTS: Mapping[str, Known] = {
     "Base image": _skipped("the Python that runs the rehearsal stands in; apt-get lines are noted and left out"),
     "/opt/ml": _real("a mount of the job's own on Linux; SAGEMAKER_BASE_DIR elsewhere"),
     "Training and processing jobs": _real("names, statuses, inputs, outputs, logs, failure files, time limits"),
+    "Transform jobs": _real("requests for every batch of lines to the real serving process; `.out` files, data log"),
+    "Asynchronous inference": _real("queue, S3 answers and failures, SNS; its limit holds for all instances together"),
     "Several instances": _imitated("one process each, on this machine; the hosts' names do not resolve"),
     "Spot training, warm pools, checkpoints": _skipped("the job runs at once and is not interrupted"),
     "VPC, encryption, instance types": _skipped("accepted, without effect"),
     "Endpoint requests": _real("HTTP to the container; 6 MiB and 60 seconds at most, errors as ModelError"),
+    "Endpoint updates": _real("two fleets, requests split by share, alarms, the way back; a guess: where shares round"),
+    "Declared waits": _imitated("a bake is compressed, see docs/rehearsal.md; its traffic stands for every period"),
+    "Metrics": _imitated("those of invocations, from requests really served; none of the machine"),
+    "Shadow variants": _real("copies of a share of the requests to a fleet of their own; answers are dropped"),
+    "Serverless inference": _imitated("one process that is always warm; what the service excludes is refused"),
+    "Automatic scaling": _skipped("limits and policies are kept; UpdateEndpointWeightsAndCapacities really scales"),
+    "A container that ends while it serves": _imitated("its requests fail; it is not started again"),
     "Data capture": _real("SageMaker's layout and record format"),
-    "Time": _real("the machine's clock; nothing waits longer than it must"),
+    "Time": _real("the machine's clock, declared waits aside; nothing waits longer than it must"),
     "Stage conditions": _imitated("VariableCheck before and after a stage, RETRY and ROLLBACK on failure"),
+    "Skipped stages": _imitated("no retry, no roll-back; a guess: an action that names their variables fails"),
+    "Pipeline variables": _imitated("defaults, values at the start, none empty; a roll-back has the earlier"),
+    "Execution mode": _imitated("QUEUED whatever is declared: one execution in a stage, in the order of their starts"),
 }
 
 
@@ -114,9 +134,10 @@ def answered() -> set[tuple[str, str]]:
     gateway = Gateway("us-east-1")
     place = Workplace(gateway=gateway, out=Path(), cache=Path(), startup_seconds=0)
     try:
-        services = (SageMakerJobs(place).services(), SageMakerEndpoints(place).services())
+        endpoints = SageMakerEndpoints(place)
+        services = (SageMakerJobs(place, endpoints.models).services(), endpoints.services())
         own = {key for service in services for key in service}
-        return own | registry_api.services().keys() | cloudformation_api.OPERATIONS | MOTO_OPERATIONS
+        return own | registry_api.services().keys() | cloudformation_api.OPERATIONS | api.OPERATIONS | MOTO_OPERATIONS
     finally:
         gateway.close()
 

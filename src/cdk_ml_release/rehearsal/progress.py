@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from .pipelines.execution import ActionRun, Execution
+from .pipelines.execution import ActionRun, Execution, StageRun
 from .pipelines.plan import Action
 
 _MARKS = {"Succeeded": "[green]✓[/]", "Failed": "[red]✗[/]"}
@@ -94,6 +94,15 @@ class Screen:
         if run.message:
             line += f"  [{style}]{escape(run.message)}[/]"
         self._console.print(line, highlight=False, soft_wrap=True)
+
+    def stage_closed(self, execution: Execution, run: StageRun) -> None:
+        """Print why a stage was not entered, or not left."""
+        mark = "[dim]-[/]" if run.status == "Skipped" else _MARKS["Failed"]
+        self._console.print(
+            f"  {mark} {run.name:32} {run.status.lower():>8}  [dim]{escape(run.message)}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def execution_ended(self, execution: Execution) -> None:
         """Print how the execution ended."""

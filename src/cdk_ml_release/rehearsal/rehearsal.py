@@ -5,26 +5,32 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from ..runtime.contract import VERSION_VARIABLE
 from .assembly import Assembly
-from .cloud import cloudformation_api, events, registry_api
+from .cloud import cloudformation_api, events, model_registry, registry_api
 from .cloud.account import Account
 from .cloud.gateway import Gateway
 from .cloud.hosting import hosting_handlers
 from .cloud.resources import handlers
 from .cloud.sagemaker_endpoints import SageMakerEndpoints
 from .cloud.sagemaker_jobs import SageMakerJobs
+from .cloud.watching import watching_handlers
 from .cloud.workplace import Workplace, now
+from .pipelines.announcer import Announcer
+from .pipelines.api import PipelineApi
 from .pipelines.performers import Performers
 from .pipelines.plan import plan
 from .pipelines.walk import Progress, Walker
-from .settings import Event, SampleRequest, Settings
+from .settings import Event, Retry, SampleRequest, Settings
 from .stacks.stacks import Stacks
+from .traffic import Stream, sending, streams
 
 
 class RehearsalError(Exception):
@@ -60,7 +66,11 @@ class Rehearsal:
     cache: Path
     audience: Audience
     data: Mapping[str, Path] = field(default_factory=dict)
-    """Key under the data prefix, or S3 URI, to the file that is put there before the first execution."""
+    """Key under the data prefix, key in the repo's bucket (with a slash before it) or S3 URI, to the file that is put
+    there before the first execution."""
+    requests_per_second: float = 0.0
+    """At which rate every endpoint is sent the sample requests while the pipelines run; 0 for not at all."""
+    streams: list[Stream] = field(default_factory=list)
     walkers: dict[str, Walker] = field(default_factory=dict)
     predictions: list[Prediction] = field(default_factory=list)
     seconds: float = 0.0
@@ -70,11 +80,15 @@ class Rehearsal:
         """The rehearsed AWS is there within this context; at its end every process is stopped."""
         self.gateway = Gateway(self.settings.region)
         self.place = Workplace(
-            gateway=self.gateway, out=self.out, cache=self.cache, startup_seconds=self.settings.startup_seconds
+            gateway=self.gateway,
+            out=self.out,
+            cache=self.cache,
+            startup_seconds=self.settings.startup_seconds,
+            clock=self.settings.clock,
         )
         self.account = Account()
-        self.jobs = SageMakerJobs(self.place)
-        self.endpoints = SageMakerEndpoints(self.place)
+        self.endpoints = SageMakerEndpoints(self.place, lambda release: self.audience.note(str(release)))
+        self.jobs = SageMakerJobs(self.place, self.endpoints.models)
         self._approve: str = self.settings.approve
         try:
             self._furnish()
@@ -89,7 +103,7 @@ class Rehearsal:
     def _furnish(self) -> None:
         gateway = self.gateway
         self.stacks = Stacks(
-            handlers(gateway, self.account) | hosting_handlers(gateway),
+            handlers(gateway, self.account) | hosting_handlers(gateway) | watching_handlers(gateway),
             account=gateway.account,
             region=gateway.region,
             # The bootstrap version, newer than any that a template asks for.
@@ -97,6 +111,7 @@ class Rehearsal:
             now=now,
         )
         deployers: dict[str, Any] = {}
+        pipelines = PipelineApi(self.walkers, self.account)
         self.performers = Performers(
             place=self.place,
             account=self.account,
@@ -106,6 +121,7 @@ class Rehearsal:
             deployers=deployers,
         )
         gateway.services |= self.jobs.services() | self.endpoints.services() | registry_api.services()
+        gateway.services |= model_registry.services(gateway) | pipelines.services()
         gateway.services |= cloudformation_api.services(self.stacks, deployers)
 
     def run(self) -> bool:
@@ -115,15 +131,22 @@ class Rehearsal:
             Whether the last execution of every pipeline succeeded.
         """
         started = time.monotonic()
-        self.begin()
-        for event in self.settings.then:
-            self.happen(event)
+        with self.under_traffic():
+            self.begin()
+            for event in self.settings.then:
+                self.happen(event)
         if self.succeeded:
             for request in self.settings.requests:
                 self.predictions.append(self._ask(request))
         self.endpoints.flush()
         self.seconds = round(time.monotonic() - started, 2)
         return self.succeeded
+
+    def under_traffic(self) -> AbstractContextManager[None]:
+        """Send the sample requests within this context, if that is wanted."""
+        requests = self.settings.requests if self.requests_per_second else ()
+        self.streams = streams(self.gateway, requests, self.endpoints.serves, self.requests_per_second)
+        return sending(self.streams, self.audience.note)
 
     def begin(self) -> None:
         """Deploy the assembly, put the data there and run the first execution of every pipeline."""
@@ -152,9 +175,10 @@ class Rehearsal:
             done = self.stacks.deploy(stack.name, stack.template, parameters=stack.parameters, caller=None)
             self.audience.note(f"stack {stack.name}: {done.status}, {len(done.resources)} resources")
         performers = self.performers.all()
+        announcer = Announcer(self.audience, gateway, self.account, self.audience.note)
         for name, properties in self.account.pipelines.items():
             declared = plan(name, properties, list(performers))
-            self.walkers[name] = Walker(plan=declared, performers=performers, progress=self.audience)
+            self.walkers[name] = Walker(plan=declared, performers=performers, progress=announcer)
 
     def _put_data(self) -> None:
         for key, path in self.data.items():
@@ -163,7 +187,10 @@ class Rehearsal:
             self.audience.note(f"data s3://{bucket}/{target}: {path.name}")
 
     def _data_location(self, key: str) -> tuple[str, str]:
-        uri = key if key.startswith("s3://") else f"{self._data_uri(key)}{key}"
+        if key.startswith("/"):
+            uri = f"s3://{self._run_bucket(key)}{key}"
+        else:
+            uri = key if key.startswith("s3://") else f"{self._data_uri(key)}{key}"
         bucket, _, target = uri.removeprefix("s3://").partition("/")
         return bucket, target
 
@@ -173,6 +200,12 @@ class Rehearsal:
             raise RehearsalError(
                 f"the data '{key}' has no place: the app has {len(found)} data prefixes; name it by its S3 URI"
             )
+        return found.pop()
+
+    def _run_bucket(self, key: str) -> str:
+        found = self.run_buckets()
+        if len(found) != 1:
+            raise RehearsalError(f"'{key}' has no place: the app has {len(found)} repos; name it by its S3 URI")
         return found.pop()
 
     def run_buckets(self) -> set[str]:
@@ -189,9 +222,12 @@ class Rehearsal:
         }
 
     def happen(self, event: Event) -> None:
-        """Push code and upload data; run what that starts."""
+        """Push code, upload data, ask for a version; run what that starts."""
         if event.approve:
             self._approve = event.approve
+        if event.release is not None:
+            self._release(event.release, event.retry)
+            return
         started: list[tuple[str, str]] = []
         for source, folder in event.push.items():
             self.performers.sources[source] = folder
@@ -208,6 +244,15 @@ class Rehearsal:
             self.audience.note("the event started no pipeline")
         for trigger, pipeline in started:
             self.walkers[pipeline].start(trigger, event.retry)
+
+    def _release(self, version: str, retry: Mapping[str, Retry]) -> None:
+        walkers = [walker for walker in self.walkers.values() if VERSION_VARIABLE in walker.plan.variables]
+        if not walkers:
+            raise RehearsalError(
+                f"no pipeline can release version {version}: none has the variable '{VERSION_VARIABLE}'"
+            )
+        for walker in walkers:
+            walker.start("StartPipelineExecution", retry, {VERSION_VARIABLE: version})
 
     def _fed_by(self, source: str) -> list[str]:
         """The pipelines that a push to a source starts."""

@@ -37,6 +37,8 @@ def report(rehearsal: Rehearsal) -> dict[str, Any]:
             }
             for endpoint in rehearsal.endpoints.all
         ],
+        "releases": [release.to_json() for release in rehearsal.endpoints.releases],
+        "traffic": [stream.to_json() for stream in rehearsal.streams],
         "predictions": [asdict(prediction) for prediction in rehearsal.predictions],
     }
 

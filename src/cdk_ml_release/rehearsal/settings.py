@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+
+from .cloud.clock import Clock
 
 Answer = Literal["yes", "no", "ask"]
 Retry = int | Literal["all"]
@@ -34,6 +36,7 @@ class Event:
     Attributes:
         push: Source name to the folder whose content is pushed there.
         upload: Key under the data bucket to the local file that is uploaded there.
+        release: The registered version that the pipeline is started with.
         approve: How the approvals of what it starts are answered.
         retry: Stage name to how a person retries it after a failure: the failed actions so many times, or
             ``"all"`` actions once.
@@ -41,6 +44,7 @@ class Event:
 
     push: Mapping[str, Path] = field(default_factory=dict)
     upload: Mapping[str, Path] = field(default_factory=dict)
+    release: str | None = None
     approve: Answer | None = None
     retry: Mapping[str, Retry] = field(default_factory=dict)
 
@@ -57,6 +61,7 @@ class Settings:
         requests: What is asked of the endpoints in the end.
         then: What happens after the first execution.
         startup_seconds: How long a serving container has to get healthy; SageMaker gives it 240.
+        clock: How long a declared wait takes, and how many requests must be seen in it.
     """
 
     region: str = "us-east-1"
@@ -66,6 +71,7 @@ class Settings:
     requests: tuple[SampleRequest, ...] = ()
     then: tuple[Event, ...] = ()
     startup_seconds: float = 240.0
+    clock: Clock = field(default_factory=Clock)
 
 
 def read_settings(folder: Path) -> Settings:
@@ -91,20 +97,38 @@ def _settings(content: dict[str, Any], folder: Path) -> Settings:
         given["sources"] = _paths("sources", content.pop("sources"), folder)
     given["requests"] = tuple(SampleRequest(**each) for each in content.pop("requests", ()))
     given["then"] = tuple(_event(each, folder) for each in content.pop("then", ()))
+    if "clock" in content:
+        given["clock"] = _clock(content.pop("clock"))
     _check_keys("", content, {"region", "approve", "retry", "startup_seconds"})
     _check_answer(content.get("approve", "yes"))
     return Settings(**given, **content)
 
 
+def _clock(content: dict[str, Any]) -> Clock:
+    names = {each.name for each in fields(Clock)}
+    _check_keys("clock.", content, names)
+    for key, value in content.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise SettingsError(f"'clock.{key}' must be a number, 0 or more, got {value!r}")
+    return Clock(**content)
+
+
 def _event(content: dict[str, Any], folder: Path) -> Event:
-    _check_keys("then.", content, {"push", "upload", "approve", "retry"})
+    _check_keys("then.", content, {"push", "upload", "release", "approve", "retry"})
     _check_answer(content.get("approve", "yes"))
     return Event(
         push=_paths("then.push", content.get("push", {}), folder),
         upload=_paths("then.upload", content.get("upload", {}), folder),
+        release=_version(content["release"]) if "release" in content else None,
         approve=content.get("approve"),
         retry=content.get("retry", {}),
     )
+
+
+def _version(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value):
+        raise SettingsError(f"'then.release' must be the number of a registered version, got {value!r}")
+    return str(value)
 
 
 def _paths(name: str, content: Mapping[str, str], folder: Path) -> dict[str, Path]:

@@ -3,16 +3,20 @@
 import os
 
 from aws_cdk import App, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_sns as sns
 
 from cdk_ml_release import (
     Approval,
+    BatchTransformRelease,
     MlArtifactRepo,
     MlBuildStage,
     MlPipeline,
     QualityGate,
+    RealTime,
     SageMakerEndpointRelease,
     Source,
     TrainingJob,
+    TransformJob,
 )
 
 variant = os.environ.get("TINY", "")
@@ -30,19 +34,34 @@ build = MlBuildStage(
     stack,
     "Build",
     repo=repo,
-    gate=QualityGate.at_most("regression_metrics.rmse.value", 1.0),
+    gate=[
+        QualityGate.at_most("regression_metrics.rmse.value", 1.0),
+        *(
+            [QualityGate.no_worse_than_current("regression_metrics.rmse.value", better="lower", tolerance=0.05)]
+            if variant == "no-worse"
+            else []
+        ),
+    ],
     train=TrainingJob(
         instance_count=2 if variant == "two-hosts" else 1,
         max_runtime=Duration.seconds(2) if variant == "short" else None,
         hyperparameters={"scale": 1.5},
     ),
 )
-live = SageMakerEndpointRelease(stack, "Live", repo=repo, instance_count=1)
+if variant == "batch":
+    job = TransformJob(max_concurrent_transforms=2)
+    released = BatchTransformRelease(stack, "Scores", repo=repo, job=job, max_failed_records=3)
+else:
+    released = SageMakerEndpointRelease(stack, "Live", repo=repo, hosting=RealTime(instance_count=1))
+before: list[SageMakerEndpointRelease] = []
+if variant == "staging":
+    before = [SageMakerEndpointRelease(stack, "Staging", repo=repo, hosting=RealTime(instance_count=1))]
 source = Source.connection("arn:aws:codeconnections:us-east-1:123456789012:connection/1", repository="team/tiny")
 MlPipeline(
     stack,
     "Pipeline",
     source=source if variant == "connection" else Source.code_commit("tiny-code", branch="model"),
-    stages=[build, Approval("Promote"), live],
+    stages=[build, *before, Approval("Promote"), released],
+    notify=sns.Topic(stack, "Team") if variant == "told" else None,
 )
 app.synth()

@@ -82,7 +82,6 @@ _WITHOUT_RESOURCE: Mapping[str, tuple[str, ...]] = {
 # The parameters that name the resource, and the resource part of its ARN. The first one present counts.
 _NAMED_BY: Mapping[str, tuple[tuple[str, str], ...]] = {
     "cloudformation": (("StackName", "stack/{}/*"),),
-    "cloudwatch": (("AlarmName", "alarm:{}"), ("AlarmNames", "alarm:{}"), ("ResourceARN", "{}")),
     "codecommit": (("repositoryName", "{}"), ("repositoryNames", "{}"), ("resourceArn", "{}")),
     "codeconnections": (("ConnectionArn", "{}"), ("ResourceArn", "{}")),
     "codestar-connections": (("ConnectionArn", "{}"), ("ResourceArn", "{}")),
@@ -95,7 +94,6 @@ _NAMED_BY: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 # Operations on all resources of a kind when none is named, as the messages of AccessDenied show.
 _ALL_OF_A_KIND = {
-    ("cloudwatch", "DescribeAlarms"): "alarm:*",
     ("ecr", "DescribeRepositories"): "repository/*",
 }
 # Where a role travels that the service, <prefix>.amazonaws.com, is to assume.

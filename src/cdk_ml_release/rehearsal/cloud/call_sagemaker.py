@@ -81,6 +81,12 @@ def sagemaker_checks(request: Request) -> Iterator[Check]:
     if request.operation.startswith("Create") and request.parameters.get("Tags"):
         # CreateEndpoint's second resource exists already; the tags are for the first one.
         yield from (request.check(resource, action="AddTags") for resource in resources[:1])
+    if request.operation == "UpdateEndpoint":
+        # The guide on deployment guardrails asks it of whoever updates.
+        alarms = dig(request.parameters, "DeploymentConfig", "AutoRollbackConfiguration", "Alarms", "AlarmName")
+        for name in alarms:
+            alarm = request.arn(f"alarm:{name}", service="cloudwatch")
+            yield request.check(alarm, action="cloudwatch:DescribeAlarms")
     for path in _ROLES:
         yield from (request.passes(role, "sagemaker.amazonaws.com") for role in dig(request.parameters, *path))
 

@@ -32,6 +32,26 @@ _OF_PROJECT = re.compile(r"(?:arn:.+:(?:build|build-batch|project)/)?(?P<project
 _NOT_PROJECTS = re.compile("Report|Fleet|Sandbox|Command")
 
 
+def _application_autoscaling(request: Request) -> Iterator[Check]:
+    # A target's ARN ends in an id that its name does not tell.
+    keys = {"ServiceNamespace": "service-namespace", "ScalableDimension": "scalable-dimension"}
+    named = {f"{request.service}:{key}": request.text(name) for name, key in keys.items() if request.text(name)}
+    yield request.check(ANY_RESOURCE, context=named)
+
+
+def _cloudwatch(request: Request) -> Iterator[str]:
+    if request.text("ResourceARN"):
+        yield request.text("ResourceARN")
+        return
+    dashboards = [name for key in ("DashboardName", "DashboardNames") for name in dig(request.parameters, key)]
+    alarms = [name for key in ("AlarmName", "AlarmNames") for name in dig(request.parameters, key)]
+    yield from (request.arn(f"dashboard/{name}", region="") for name in dashboards)
+    yield from (request.arn(f"alarm:{name}") for name in alarms)
+    if request.operation == "DescribeAlarms" and not alarms:
+        # So say messages of AccessDenied.
+        yield request.arn("alarm:*")
+
+
 def _codebuild(request: Request) -> Iterator[str]:
     for parameter in ("projectName", "name", "names", "id", "ids", "resourceArn", "arn", "projectArn"):
         for name in dig(request.parameters, parameter):
@@ -200,6 +220,8 @@ def _sts(request: Request) -> Iterator[str | Check]:
 
 
 SERVICES: Mapping[str, Callable[[Request], Iterator[str] | Iterator[str | Check]]] = {
+    "application-autoscaling": _application_autoscaling,
+    "cloudwatch": _cloudwatch,
     "codebuild": _codebuild,
     "codepipeline": _codepipeline,
     "events": _events,

@@ -1,8 +1,9 @@
-"""CloudFormation's API, as far as the runtime asks: describe a stack, update its parameters, delete it."""
+"""CloudFormation's API, as far as the runtime asks: look at a stack, update it, delete it."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -11,7 +12,8 @@ from ..stacks.stacks import Stack, StackFailed, Stacks
 from .calls import Call
 from .gateway import ApiError, Service
 
-OPERATIONS = frozenset(("cloudformation", operation) for operation in ("DescribeStacks", "UpdateStack", "DeleteStack"))
+_ANSWERED = ("DescribeStacks", "GetTemplate", "UpdateStack", "DeleteStack")
+OPERATIONS = frozenset(("cloudformation", operation) for operation in _ANSWERED)
 
 
 def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str, str], Service]:
@@ -32,15 +34,24 @@ def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str
     def update(call: Call) -> Mapping[str, Any]:
         # Done before the answer, too; a failure shows in the stack's status, as CloudFormation's would.
         name, stack = _name(call), stacks.get(_name(call))
-        if stack is None or call.parameters.get("UsePreviousTemplate") != "true":
-            raise ApiError("ValidationError", "the rehearsal updates a stack that exists, with its previous template")
+        if stack is None:
+            raise ApiError("ValidationError", f"Stack [{name}] does not exist")
+        template = stack.template
+        if call.parameters.get("UsePreviousTemplate") != "true":
+            template = json.loads(call.parameters["TemplateBody"])
         given = call.parameters.get("Parameters", ())
         wanted = {each["ParameterKey"]: each["ParameterValue"] for each in given if "ParameterValue" in each}
-        if wanted.items() <= stack.parameters.items():
+        if template == stack.template and wanted.items() <= stack.parameters.items():
             raise ApiError("ValidationError", "No updates are to be performed.")
         with contextlib.suppress(StackFailed):
-            stacks.deploy(name, stack.template, parameters=wanted, caller=deployed_with.get(name))
+            stacks.deploy(name, template, parameters=wanted, caller=deployed_with.get(name))
         return _answer("UpdateStack", f"<StackId>{escape(stack.id)}</StackId>")
+
+    def template_of(call: Call) -> Mapping[str, Any]:
+        stack = stacks.get(_name(call))
+        if stack is None:
+            raise ApiError("ValidationError", f"Stack with id {_name(call)} does not exist")
+        return _answer("GetTemplate", f"<TemplateBody>{escape(json.dumps(stack.template))}</TemplateBody>")
 
     def delete(call: Call) -> Mapping[str, Any]:
         # Done before the answer, where CloudFormation only begins: nothing here takes long.
@@ -51,7 +62,7 @@ def services(stacks: Stacks, deployed_with: Mapping[str, Any]) -> dict[tuple[str
             raise ApiError("ValidationError", str(failure)) from None
         return _answer("DeleteStack", "")
 
-    answers = {"DescribeStacks": describe, "UpdateStack": update, "DeleteStack": delete}
+    answers = {"DescribeStacks": describe, "GetTemplate": template_of, "UpdateStack": update, "DeleteStack": delete}
     return {("cloudformation", operation): service for operation, service in answers.items()}
 
 

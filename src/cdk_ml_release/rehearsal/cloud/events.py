@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -18,15 +19,47 @@ def started_pipelines(rules: Mapping[str, Mapping[str, Any]], event: Mapping[str
         rules: The properties of ``AWS::Events::Rule`` by name.
         event: An event, as EventBridge delivers it.
     """
-    found = []
+    return [
+        (name, target["Arn"].rpartition(":")[2])
+        for name, target in _targets(rules, event)
+        if ":codepipeline:" in target["Arn"]
+    ]
+
+
+def told_topics(rules: Mapping[str, Mapping[str, Any]], event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The SNS topics that an event is told to, as ARNs, each with what it is told.
+
+    Args:
+        rules: The properties of ``AWS::Events::Rule`` by name.
+        event: An event, as EventBridge delivers it.
+    """
+    return [(target["Arn"], _text(target, event)) for _, target in _targets(rules, event) if ":sns:" in target["Arn"]]
+
+
+def _targets(
+    rules: Mapping[str, Mapping[str, Any]], event: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The targets of the rules that an event matches, with the rules' names."""
     for name, rule in sorted(rules.items()):
         pattern = rule.get("EventPattern")
-        if rule.get("State", "ENABLED") != "ENABLED" or not pattern or not matches(pattern, event):
-            continue
-        for target in rule.get("Targets", ()):
-            if ":codepipeline:" in target["Arn"]:
-                found.append((name, target["Arn"].rpartition(":")[2]))
-    return found
+        if rule.get("State", "ENABLED") == "ENABLED" and pattern and matches(pattern, event):
+            for target in rule.get("Targets", ()):
+                yield name, target
+
+
+def _text(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+    """What a target is told: the event, or what its input transformer makes of it."""
+    transformer = target.get("InputTransformer")
+    if transformer is None:
+        return str(target.get("Input", json.dumps(event)))
+    text: str = transformer["InputTemplate"]
+    for name, path in transformer.get("InputPathsMap", {}).items():
+        value: Any = event
+        for part in path.removeprefix("$.").split("."):
+            value = value.get(part, "") if isinstance(value, Mapping) else ""
+        text = text.replace(f"<{name}>", str(value))
+    # A template in quotes is a text, any other one an object.
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:

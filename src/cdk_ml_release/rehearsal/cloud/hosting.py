@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..stacks.handler import Handler, Physical, Request, ResourceRefused
+from .endpoint import IN_PROGRESS
 from .gateway import Gateway
+from .plain import plain
 from .resources import Played, _made_name
 
 _DELAY_SECONDS = 0.1
+_HOW = (
+    *("DeploymentConfig", "ExcludeRetainedVariantProperties", "RetainAllVariantProperties"),
+    "RetainDeploymentConfig",
+)
 
 
 def hosting_handlers(gateway: Gateway) -> dict[str, Handler]:
@@ -20,7 +26,11 @@ def hosting_handlers(gateway: Gateway) -> dict[str, Handler]:
         {"Containers", "EnableNetworkIsolation", "ExecutionRoleArn", "ModelName", "PrimaryContainer", "VpcConfig"}
     )
     everything_config = frozenset(
-        {"DataCaptureConfig", "EndpointConfigName", "KmsKeyId", "ProductionVariants", "AsyncInferenceConfig"}
+        {
+            *("AsyncInferenceConfig", "DataCaptureConfig", "EnableNetworkIsolation", "EndpointConfigName"),
+            *("ExecutionRoleArn", "ExplainerConfig", "KmsKeyId", "MetricsConfig", "ProductionVariants"),
+            *("ShadowProductionVariants", "VpcConfig"),
+        }
     )
     return {
         "AWS::SageMaker::Model": Played(made.create_model, made.delete_model, None, everything_model),
@@ -39,7 +49,7 @@ class _Hosting:
         return self._gateway.client("sagemaker", request.caller)
 
     def create_model(self, request: Request) -> Physical:
-        properties = _without(request.properties, "Tags") | _named(request, "ModelName")
+        properties = plain(_without(request.properties, "Tags")) | _named(request, "ModelName")
         arn = self._sagemaker(request).create_model(**properties)["ModelArn"]
         return Physical(id=arn, attributes={"ModelName": properties["ModelName"]})
 
@@ -66,17 +76,19 @@ class _Hosting:
 
     def update_endpoint(self, request: Request, physical: Physical, old: Mapping[str, Any]) -> Physical:
         sagemaker, name = self._sagemaker(request), physical.attributes["EndpointName"]
-        wanted = request.properties["EndpointConfigName"]
-        # A roll-back finds the endpoint where SageMaker has brought it back to.
+        properties = request.properties
+        wanted = properties["EndpointConfigName"]
+        # A roll-back finds the endpoint where SageMaker has brought it back to; a policy counts from the next update.
         if sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != wanted:
-            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=wanted)
+            how = plain({key: properties[key] for key in _HOW if key in properties})
+            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=wanted, **how)
             self._await(sagemaker, name, wanted, physical)
         return physical
 
     def _await(self, sagemaker: Any, name: str, config: str, physical: Physical) -> None:
         while True:
             endpoint = sagemaker.describe_endpoint(EndpointName=name)
-            if endpoint["EndpointStatus"] not in ("Creating", "Updating"):
+            if endpoint["EndpointStatus"] not in IN_PROGRESS:
                 break
             time.sleep(_DELAY_SECONDS)
         if endpoint["EndpointStatus"] != "InService" or endpoint["EndpointConfigName"] != config:
@@ -95,16 +107,8 @@ def _without(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _typed(config: dict[str, Any]) -> dict[str, Any]:
-    """Numbers and truth values as the API wants them: templates may write both as text."""
-    variants = [
-        variant
-        | {key: int(variant[key]) for key in ("InitialInstanceCount",) if key in variant}
-        | {key: float(variant[key]) for key in ("InitialVariantWeight",) if key in variant}
-        for variant in config["ProductionVariants"]
-    ]
-    capture = dict(config.get("DataCaptureConfig", {}))
-    if capture:
-        capture["EnableCapture"] = str(capture.get("EnableCapture", True)).lower() == "true"
-        capture["InitialSamplingPercentage"] = int(capture["InitialSamplingPercentage"])
-        config = config | {"DataCaptureConfig": capture}
-    return config | {"ProductionVariants": variants}
+    """A configuration as the API wants it."""
+    config = plain(config)
+    if "DataCaptureConfig" in config:
+        config["DataCaptureConfig"] = {"EnableCapture": True, **config["DataCaptureConfig"]}
+    return config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tarfile
 import threading
@@ -17,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from ..containers.container import Container, ContainerError
 from . import storage
+from .job_log import JobLog
 from .workplace import ImageMissing, Workplace, now
 
 _TICK_SECONDS = 0.05
@@ -92,7 +92,8 @@ class Job:
         folders = {host: self.place.out / "jobs" / self.name / host for host in hosts}
         for host, folder in folders.items():
             self._furnish(folder, host, hosts)
-        log = _Log(self)
+        logs = self.place.gateway.client("logs", self.request["RoleArn"])
+        log = JobLog(logs, f"/aws/sagemaker/{self.noun}Jobs", self.name)
         started = time.monotonic()
         containers = [
             Container.start(
@@ -121,7 +122,7 @@ class Job:
         self._deliver(folders)
         return "Completed", ""
 
-    def _wait(self, containers: Sequence[Container], deadline: float, log: _Log) -> list[int] | None:
+    def _wait(self, containers: Sequence[Container], deadline: float, log: JobLog) -> list[int] | None:
         """The exit codes, or None if the job was stopped."""
         while True:
             codes = [container.poll() for container in containers]
@@ -215,47 +216,6 @@ class Job:
         if any((folder / "output" / "data").iterdir() for folder in folders.values()):
             _archive([folder / "output" / "data" for folder in folders.values()], archive / "output.tar.gz")
         storage.upload(s3, archive, self.artifacts_uri.rpartition("/")[0])
-
-
-class _Log:
-    """Collects what the containers write and hands it to CloudWatch Logs, as the job's role."""
-
-    def __init__(self, job: Job) -> None:
-        self._client = job.place.gateway.client("logs", job.request["RoleArn"])
-        self._group = f"/aws/sagemaker/{job.noun}Jobs"
-        self._job = job.name
-        self._lock = threading.Lock()
-        self._lines: dict[str, list[dict[str, Any]]] = {}
-        self._streams: set[str] = set()
-
-    def writer(self, host: str) -> Any:
-        stream = f"{self._job}/{host}-{int(time.time())}"
-
-        def write(line: str) -> None:
-            with self._lock:
-                event = {"timestamp": int(time.time() * 1000), "message": line or " "}
-                self._lines.setdefault(stream, []).append(event)
-
-        return write
-
-    def flush(self) -> None:
-        with self._lock:
-            waiting, self._lines = self._lines, {}
-        for stream, events in waiting.items():
-            self._open(stream)
-            self._client.put_log_events(logGroupName=self._group, logStreamName=stream, logEvents=events)
-
-    def _open(self, stream: str) -> None:
-        if stream in self._streams:
-            return
-        names = {"logGroupName": self._group}
-        for create, arguments in (
-            (self._client.create_log_group, names),
-            (self._client.create_log_stream, names | {"logStreamName": stream}),
-        ):
-            with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
-                create(**arguments)
-        self._streams.add(stream)
 
 
 def _inside(folder: Path, container_path: str) -> Path:

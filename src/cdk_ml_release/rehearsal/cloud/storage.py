@@ -25,17 +25,24 @@ def download(s3: Any, uri: str, folder: Path) -> None:
     bucket, prefix = split(uri)
     folder.mkdir(parents=True, exist_ok=True)
     cut = prefix.rfind("/") + 1
-    count = 0
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", ()):
-            if entry["Key"].endswith("/"):
-                continue
-            target = folder / entry["Key"][cut:]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
-            count += 1
-    if not count:
+    for key in keys(s3, uri):
+        target = folder / key[cut:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def keys(s3: Any, uri: str) -> list[str]:
+    """The keys of all objects under a prefix, without those that merely stand for a folder.
+
+    Raises:
+        NothingThere: if there is no object.
+    """
+    bucket, prefix = split(uri)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = [entry["Key"] for page in pages for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
+    if not found:
         raise NothingThere(f"no S3 objects found under {uri}")
+    return found
 
 
 def upload(s3: Any, folder: Path, uri: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..containers.image import Image, find_pushed
+from .clock import Clock
 from .gateway import Gateway
 
 
@@ -22,6 +23,8 @@ class Workplace:
     """What is kept between rehearsals: the containers' Python environments."""
     startup_seconds: float
     """How long a serving container has to answer its first ``/ping``; SageMaker's own limit is 240."""
+    clock: Clock = field(default_factory=Clock)
+    """How long a declared wait takes."""
     containers: list[Any] = field(default_factory=list)
     """Every container that was started, for the end to stop what still runs."""
 

@@ -33,11 +33,13 @@ class ActionRun:
 
 @dataclass
 class StageRun:
-    """A stage of an execution: ``Succeeded``, ``Failed``, ``Skipped`` or ``RolledBack``."""
+    """A stage of an execution: ``Succeeded``, ``Failed`` or ``Skipped``."""
 
     name: str
     status: str = "InProgress"
     actions: list[ActionRun] = field(default_factory=list)
+    message: str = ""
+    """Why it was not entered, or not left, if a condition was not met."""
 
     def run_of(self, action: str) -> ActionRun | None:
         """The last run of an action."""
@@ -80,9 +82,8 @@ class Execution:
         if (namespace, name) == ("codepipeline", "PipelineExecutionId"):
             return self.id
         values = self.namespaces.get(namespace, {})
-        if namespace == "variables":
-            values = {**self.plan.variables, **values}
         if name not in values:
+            # AWS says nothing of variables that a skipped stage would have set. A guess: as for a misspelled name.
             raise UnknownVariable(f"no action has set the variable #{{{namespace}.{name}}}")
         return values[name]
 

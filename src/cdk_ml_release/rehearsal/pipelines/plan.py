@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+OPERATORS = ("EQ", "NE", "CONTAINS", "MATCHES")
+"""What a VariableCheck can ask."""
+
 
 class PlanError(Exception):
     """What of a pipeline the rehearsal cannot walk, in one line."""
@@ -54,8 +57,8 @@ class Plan:
     role_arn: str
     bucket: str
     stages: tuple[Stage, ...]
-    variables: Mapping[str, str]
-    """The defaults of the pipeline's variables."""
+    variables: Mapping[str, str | None]
+    """The pipeline's variables and their defaults; one that has none must be given at the start."""
 
 
 def plan(name: str, properties: Mapping[str, Any], known: Sequence[tuple[str, str]]) -> Plan:
@@ -87,7 +90,7 @@ def plan(name: str, properties: Mapping[str, Any], known: Sequence[tuple[str, st
         role_arn=properties["RoleArn"],
         bucket=properties["ArtifactStore"]["Location"],
         stages=tuple(_stage(stage, properties["RoleArn"]) for stage in properties["Stages"]),
-        variables={each["Name"]: each.get("DefaultValue", "") for each in properties.get("Variables", ())},
+        variables={each["Name"]: each.get("DefaultValue") for each in properties.get("Variables", ())},
     )
 
 
@@ -112,6 +115,12 @@ def _conditions(stage: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], 
                 raise PlanError(
                     f"the rule '{rule['Name']}' of stage '{stage['Name']}' is a {rule['RuleTypeId']['Provider']}, "
                     "which the rehearsal does not know; it knows VariableCheck"
+                )
+            operator = rule.get("Configuration", {}).get("Operator")
+            if operator not in OPERATORS:
+                raise PlanError(
+                    f"the rule '{rule['Name']}' of stage '{stage['Name']}' must have an operator of "
+                    f"{', '.join(OPERATORS)}, got {operator!r}"
                 )
     return conditions
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from .execution import ActionRun, Execution, Outcome, StageRun, UnknownVariable
+from .conditions import unmet
+from .execution import ActionRun, Execution, Outcome, StageRun
 from .performers import Performer
 from .plan import Action, Plan, Stage
 
 Retry = int | Literal["all"]
 """How often the failed actions of a stage are retried, or all of them once."""
+
+
+class StartRefused(Exception):
+    """Why an execution cannot be started, in one line."""
 
 
 class Progress(Protocol):
@@ -29,18 +34,23 @@ class Progress(Protocol):
     def action_ended(self, execution: Execution, stage: str, run: ActionRun) -> None:
         """An action has ended."""
 
+    def stage_closed(self, execution: Execution, run: StageRun) -> None:
+        """A stage was not entered, or not left, because a condition was not met."""
+
     def execution_ended(self, execution: Execution) -> None:
         """An execution has ended."""
 
 
 @dataclass
 class Walker:
-    """Walks the executions of one pipeline, one after the other."""
+    """Walks the executions of one pipeline in the order of their starts, at most one in each stage: the mode QUEUED."""
 
     plan: Plan
     performers: Mapping[tuple[str, str], Performer]
     progress: Progress
     executions: list[Execution] = field(default_factory=list)
+    _queue: list[Execution] = field(default_factory=list)
+    _moved: threading.Condition = field(default_factory=threading.Condition)
 
     def start(
         self, trigger: str, retries: Mapping[str, Retry] | None = None, variables: Mapping[str, str] | None = None
@@ -51,13 +61,60 @@ class Walker:
             trigger: What started it.
             retries: How a person retries a failed stage, by stage name.
             variables: Values for the pipeline's variables.
+
+        Raises:
+            StartRefused: if a variable is unknown, empty or missing.
         """
-        execution = Execution(plan=self.plan, trigger=trigger)
-        execution.namespaces["variables"] = dict(variables or {})
-        self.executions.append(execution)
-        with self._timed(execution):
-            execution.status = self._walk(execution, retries or {})
+        execution = self.queue(trigger, variables)
+        self.walk(execution, retries)
         return execution
+
+    def queue(self, trigger: str, variables: Mapping[str, str] | None = None) -> Execution:
+        """Start an execution that somebody else walks; arguments and errors as for ``start``."""
+        execution = Execution(plan=self.plan, trigger=trigger)
+        execution.namespaces["variables"] = self._variables(variables or {})
+        with self._moved:
+            self.executions.append(execution)
+            self._queue.append(execution)
+        return execution
+
+    def walk(self, execution: Execution, retries: Mapping[str, Retry] | None = None) -> None:
+        """Run a queued execution to its end."""
+        try:
+            with self._timed(execution):
+                execution.status = self._walk(execution, retries or {})
+        finally:
+            with self._moved:
+                self._queue.remove(execution)
+                self._moved.notify_all()
+
+    def _variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        for name, value in given.items():
+            if name not in self.plan.variables:
+                names = ", ".join(f"'{each}'" for each in self.plan.variables) or "none"
+                raise StartRefused(f"pipeline '{self.plan.name}' has no variable '{name}'; its variables are {names}")
+            if not 1 <= len(value) <= 1000:
+                raise StartRefused(f"the variable '{name}' must have 1 to 1000 characters, got {len(value)}")
+        values: dict[str, str] = {}
+        for name, default in self.plan.variables.items():
+            known = given.get(name) or default
+            if not known:
+                raise StartRefused(f"the variable '{name}' has no default: give it a value at the start")
+            values[name] = known
+        return values
+
+    def _enter(self, execution: Execution, run: StageRun) -> None:
+        """Wait until whoever was started before has left the stage or ended."""
+        with self._moved:
+            ahead = self._queue[: self._queue.index(execution)]
+            self._moved.wait_for(lambda: not any(self._in_the_way(each, run.name) for each in ahead))
+            execution.stages.append(run)
+            self._moved.notify_all()
+
+    def _in_the_way(self, other: Execution, stage: str) -> bool:
+        names = [each.name for each in self.plan.stages]
+        reached = names.index(other.stages[-1].name) if other.stages else -1
+        return other in self._queue and reached <= names.index(stage)
 
     def _timed(self, execution: Execution) -> _Timer:
         return _Timer(execution, self.progress)
@@ -65,19 +122,26 @@ class Walker:
     def _walk(self, execution: Execution, retries: Mapping[str, Retry]) -> str:
         for stage in self.plan.stages:
             run = StageRun(stage.name)
-            execution.stages.append(run)
-            entry = _condition(stage.before_entry, execution)
-            if entry:
-                run.status = "Skipped" if entry == "SKIP" else "Failed"
-                if entry == "SKIP":
+            self._enter(execution, run)
+            closed = unmet(stage.before_entry, execution)
+            if closed:
+                run.status, run.message = ("Skipped" if closed.result == "SKIP" else "Failed"), closed.reason
+                self.progress.stage_closed(execution, run)
+                # There is nothing to retry in either, and nothing to roll back: no action has run.
+                if closed.result == "SKIP":
                     continue
                 return "Failed"
             self._perform(execution, stage, run)
             self._retry(execution, stage, run, retries.get(stage.name, 0))
-            if run.status == "Succeeded" and _condition(stage.on_success, execution):
-                run.status = "Failed"
+            goes_back = stage.on_failure == "ROLLBACK"
+            closed = unmet(stage.on_success, execution) if run.status == "Succeeded" else None
+            if closed:
+                run.status, run.message = "Failed", closed.reason
+                self.progress.stage_closed(execution, run)
+                goes_back = goes_back or closed.result == "ROLLBACK"
             if run.status == "Failed":
-                self._roll_back(execution, stage)
+                if goes_back:
+                    self._roll_back(execution, stage)
                 return "Failed"
         return "Succeeded"
 
@@ -112,20 +176,19 @@ class Walker:
 
     def _retry(self, execution: Execution, stage: Stage, run: StageRun, asked: Retry) -> None:
         """Retry a failed stage, as declared and as a person does; what rolls back leaves nothing to retry."""
-        if asked == "all" and run.status == "Failed" and self._good_one(execution, stage) is None:
+        goes_back = stage.on_failure == "ROLLBACK" and self._good_one(execution, stage) is not None
+        if asked == "all" and run.status == "Failed" and not goes_back:
             run.actions = [replace(each, status="Retried") for each in run.actions]
             self._perform(execution, stage, run)
             return
         again = int(asked) if asked != "all" else 0
         again += 1 if stage.on_failure == "RETRY" else 0
-        while run.status == "Failed" and again and self._good_one(execution, stage) is None:
+        while run.status == "Failed" and again and not goes_back:
             again -= 1
             self._perform(execution, stage, run)
 
     def _good_one(self, failed: Execution, stage: Stage) -> Execution | None:
-        """The last execution that succeeded in a stage, if the stage goes back to it on failure."""
-        if stage.on_failure != "ROLLBACK":
-            return None
+        """The last execution that succeeded in a stage."""
         return next((each for each in reversed(self.executions) if _succeeded(each, failed, stage.name)), None)
 
     def _roll_back(self, failed: Execution, stage: Stage) -> None:
@@ -169,27 +232,3 @@ def _succeeded(execution: Execution, failed: Execution, stage: str) -> bool:
     run = execution.stage(stage)
     is_roll_back = execution.trigger.startswith("AutomatedRollback")
     return execution is not failed and not is_roll_back and run is not None and run.status == "Succeeded"
-
-
-def _condition(conditions: Sequence[Mapping[str, object]], execution: Execution) -> str:
-    """The result of the first condition that is not met, or nothing."""
-    for condition in conditions:
-        if not all(_holds(rule, execution) for rule in _rules(condition)):
-            return str(condition.get("Result", "FAIL"))
-    return ""
-
-
-def _rules(condition: Mapping[str, object]) -> Iterator[Mapping[str, str]]:
-    for rule in condition.get("Rules", ()):  # type: ignore[attr-defined]
-        yield rule["Configuration"]
-
-
-def _holds(check: Mapping[str, str], execution: Execution) -> bool:
-    try:
-        actual, wanted = str(execution.resolve(check["Variable"])), str(execution.resolve(check["Value"]))
-    except UnknownVariable:
-        return False
-    operator = check["Operator"]
-    if operator == "MATCHES":
-        return re.fullmatch(wanted, actual) is not None
-    return {"EQ": actual == wanted, "NE": actual != wanted, "CONTAINS": wanted in actual}[operator]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from .handler import Handler, Physical, Request, ResourceRefused
 from .stack import Resource
@@ -220,7 +220,7 @@ class Changes:
         self._emit(name, type_, f"{verb}_IN_PROGRESS", "")
         try:
             result = act()
-        except (ResourceRefused, ClientError) as refusal:
+        except (ResourceRefused, ClientError, ParamValidationError) as refusal:
             reason = " ".join(str(refusal).split())
             self._emit(name, type_, f"{verb}_FAILED", reason)
             if isinstance(refusal, ResourceRefused):

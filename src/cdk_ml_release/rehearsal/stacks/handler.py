@@ -52,8 +52,8 @@ class ResourceRefused(Exception):
 class Handler(Protocol):
     """One resource type.
 
-    A handler refuses by raising ``ResourceRefused`` or botocore's ``ClientError``. Any other exception is a
-    bug: nothing is rolled back, and the exception reaches whoever deploys.
+    A handler refuses by raising ``ResourceRefused`` or botocore's ``ClientError`` or ``ParamValidationError``. Any
+    other exception is a bug: nothing is rolled back, and the exception reaches whoever deploys.
     """
 
     @property

@@ -1,0 +1,72 @@
+"""Announces what a pipeline does to EventBridge, whose rules tell topics of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..cloud import events
+from ..cloud.account import Account
+from ..cloud.gateway import Gateway
+from .execution import ActionRun, Execution, StageRun
+from .plan import Action
+from .walk import Progress
+
+_STATES = {"Succeeded": "SUCCEEDED", "Failed": "FAILED", "Stopped": "STOPPED"}
+
+
+class Announcer:
+    """Hands everything on to who follows the walk, and announces it beside."""
+
+    def __init__(self, audience: Progress, gateway: Gateway, account: Account, note: Callable[[str], None]) -> None:
+        """Announce to the rules of ``account``; ``note`` is told of every message."""
+        self._audience = audience
+        self._gateway = gateway
+        self._account = account
+        self._note = note
+
+    def execution_started(self, execution: Execution) -> None:
+        """An execution begins."""
+        self._audience.execution_started(execution)
+        self._announce(execution, "Pipeline", {"state": "STARTED"})
+
+    def action_started(self, execution: Execution, stage: str, action: Action) -> Callable[[str], None]:
+        """An action begins."""
+        log = self._audience.action_started(execution, stage, action)
+        self._announce_action(execution, stage, action.name, "STARTED")
+        return log
+
+    def action_ended(self, execution: Execution, stage: str, run: ActionRun) -> None:
+        """An action has ended."""
+        self._audience.action_ended(execution, stage, run)
+        self._announce_action(execution, stage, run.name, _STATES[run.status])
+
+    def stage_closed(self, execution: Execution, run: StageRun) -> None:
+        """A stage was not entered, or not left: of that no event is known."""
+        self._audience.stage_closed(execution, run)
+
+    def execution_ended(self, execution: Execution) -> None:
+        """An execution has ended."""
+        self._audience.execution_ended(execution)
+        self._announce(execution, "Pipeline", {"state": _STATES.get(execution.status, execution.status)})
+
+    def _announce_action(self, execution: Execution, stage: str, name: str, state: str) -> None:
+        (declared,) = (
+            action
+            for each in execution.plan.stages
+            if each.name == stage
+            for action in each.actions
+            if action.name == name
+        )
+        kind = {"category": declared.category, "provider": declared.provider, "owner": "AWS", "version": "1"}
+        self._announce(execution, "Action", {"stage": stage, "action": name, "state": state, "type": kind})
+
+    def _announce(self, execution: Execution, what: str, detail: Mapping[str, Any]) -> None:
+        happened = {
+            "source": "aws.codepipeline",
+            "detail-type": f"CodePipeline {what} Execution State Change",
+            "detail": {"pipeline": execution.plan.name, "execution-id": execution.id, **detail},
+        }
+        for topic, text in events.told_topics(self._account.rules, happened):
+            self._gateway.client("sns").publish(TopicArn=topic, Message=text)
+            self._note(f"told {topic.rpartition(':')[2]}: {text}")

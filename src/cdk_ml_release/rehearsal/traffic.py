@@ -1,0 +1,131 @@
+"""Traffic: sample requests at a steady rate, for as long as a rehearsal runs."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from .cloud.gateway import Gateway
+from .settings import SampleRequest
+
+DEFAULT_PER_SECOND = 20.0
+MOST_PER_SECOND = 500.0
+_CONNECTIONS = 8
+_ANSWER_SECONDS = 70.0
+_LOOK_SECONDS = 0.05
+_MOST_REASONS = 10
+
+
+class Stream:
+    """The requests to one endpoint, one after the other in turn, over several connections."""
+
+    def __init__(
+        self, gateway: Gateway, requests: Sequence[SampleRequest], serves: Callable[[], bool], per_second: float
+    ) -> None:
+        """Send requests that all go to the same endpoint, from the moment on at which it first serves."""
+        self.endpoint = requests[0].endpoint
+        self.total = self.failed = 0
+        self.reasons: Counter[str] = Counter()
+        self._serves = serves
+        self._address = urlsplit(gateway.endpoint).netloc
+        scope = f"{gateway.root.access_key}/20260101/{gateway.region}/sagemaker/aws4_request"
+        self._authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=rehearsal"
+        self._requests = itertools.cycle(requests)
+        self._per_second = per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(_CONNECTIONS)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Send no more, and wait for the answers to what was sent."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def to_json(self) -> dict[str, Any]:
+        """As the report has it."""
+        return {
+            "endpoint": self.endpoint,
+            "requests_per_second": self._per_second,
+            "total": self.total,
+            "failed": self.failed,
+            "failures": dict(self.reasons),
+        }
+
+    def _send(self) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
+        while not self._ended.is_set():
+            if not self._serves():
+                self._ended.wait(_LOOK_SECONDS)
+                continue
+            request, at = self._turn()
+            if self._ended.wait(max(0.0, at - time.monotonic())):
+                break
+            self._count(self._ask(connection, request))
+        connection.close()
+
+    def _turn(self) -> tuple[SampleRequest, float]:
+        """The next request and when it is due; what a slow endpoint has delayed is not made up for."""
+        with self._lock:
+            at = max(self._next, time.monotonic())
+            self._next = at + 1 / self._per_second
+            return next(self._requests), at
+
+    def _ask(self, connection: http.client.HTTPConnection, request: SampleRequest) -> str:
+        """Send one request; why it failed, empty if it did not."""
+        headers = {"Authorization": self._authorization, "Content-Type": request.content_type}
+        try:
+            connection.request("POST", f"/endpoints/{self.endpoint}/invocations", request.body.encode(), headers)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return f"{type(error).__name__}: {error}"
+        return "" if response.status == http.HTTPStatus.OK else body.decode(errors="replace")[:300]
+
+    def _count(self, reason: str) -> None:
+        with self._lock:
+            self.total += 1
+            self.failed += bool(reason)
+            if reason and (reason in self.reasons or len(self.reasons) < _MOST_REASONS):
+                self.reasons[reason] += 1
+
+
+def streams(
+    gateway: Gateway,
+    requests: Sequence[SampleRequest],
+    serves: Callable[[str], bool],
+    per_second: float,
+) -> list[Stream]:
+    """One stream for each endpoint that the sample requests name; ``serves`` says whether an endpoint does."""
+    by_endpoint: dict[str, list[SampleRequest]] = {}
+    for request in requests:
+        by_endpoint.setdefault(request.endpoint, []).append(request)
+    return [Stream(gateway, some, partial(serves, name), per_second) for name, some in by_endpoint.items()]
+
+
+@contextlib.contextmanager
+def sending(streams: Sequence[Stream], note: Callable[[str], None]) -> Iterator[None]:
+    """Let streams send within this context, and note in the end what became of their requests."""
+    for stream in streams:
+        stream.start()
+    try:
+        yield
+    finally:
+        for stream in streams:
+            stream.stop()
+            note(f"traffic to {stream.endpoint}: {stream.total} requests, {stream.failed} failed")
