@@ -131,6 +131,7 @@ CONSTRUCTS = [
     "_endpoint_scaling",
     "_job_requests",
     "_network",
+    "_notifications",
     "_permissions",
     "_release_plan",
     "_sagemaker_role",
@@ -152,7 +153,7 @@ CONSTRUCTS = [
     "stage",
     "traffic",
 ]
-SHARED = ["runtime.batch_settings", "runtime.contract", "runtime.shapes"]
+SHARED = ["runtime.batch_settings", "runtime.contract", "runtime.in_service", "runtime.shapes"]
 CDK = ["aws_cdk", "constructs", "jsii"]
 REHEARSAL_ONLY = ["jinja2", "moto", "rich"]
 
@@ -167,7 +168,7 @@ WALLS = [
         "name": "a room imports only rooms below it, and every module has a room",
         "type": "layers",
         "containers": [PACKAGE],
-        "layers": ["cli", "rehearsal", "cost", " : ".join(CONSTRUCTS), "runtime"],
+        "layers": ["cli", "rehearsal", "cost : versions", " : ".join(CONSTRUCTS), "runtime"],
         "exhaustive": True,
     },
     {
@@ -197,7 +198,7 @@ WALLS = [
     {
         "name": "the rooms share the contract and the shapes, nothing else of the runtime",
         "type": "forbidden",
-        "source_modules": inside("cli", "cost", "rehearsal", *CONSTRUCTS),
+        "source_modules": inside("cli", "cost", "rehearsal", "versions", *CONSTRUCTS),
         "forbidden_modules": inside("runtime"),
         "ignore_imports": [f"{PACKAGE}.** -> {module}" for module in inside(*SHARED)],
         "unmatched_ignore_imports_alerting": "none",

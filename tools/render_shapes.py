@@ -14,7 +14,7 @@ from typing import Any
 import botocore
 from botocore.loaders import Loader
 
-OPERATIONS = ("CreateProcessingJob", "CreateTrainingJob")
+OPERATIONS = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
 TARGET = Path(__file__).parent.parent / "src/cdk_ml_release/runtime/shapes.json"
 RULES = ("required", "min", "max", "pattern", "enum")
 

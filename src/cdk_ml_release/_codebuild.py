@@ -20,11 +20,13 @@ from ._permissions import Allow, bucket_arn, role
 _RUNTIME = Path(__file__).parent / "runtime"
 _PYTHON_VERSION = "3.13"
 
-# boto3 comes with the build image, so that a release downloads nothing but its own asset.
-_FETCH = (
-    "import boto3, io, os, zipfile; e = os.environ; "
+# boto3 comes with the build image, so that a release downloads nothing but its own asset. What is fetched runs in the
+# same process, for boto3 takes as long to load as many a program takes to run.
+_FETCH_AND_RUN = (
+    "import boto3, io, os, runpy, sys, zipfile; e = os.environ; "
     "b = boto3.client('s3').get_object(Bucket=e['ML_RUNTIME_BUCKET'], Key=e['ML_RUNTIME_KEY'])['Body'].read(); "
-    "zipfile.ZipFile(io.BytesIO(b)).extractall(e['ML_HOME'])"
+    "zipfile.ZipFile(io.BytesIO(b)).extractall(e['ML_HOME']); sys.path.insert(0, e['ML_HOME']); "
+    "del sys.argv[0]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 
 
@@ -166,11 +168,11 @@ def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[s
         "phases": {
             "install": {
                 "runtime-versions": {"python": _PYTHON_VERSION},
-                "commands": ["export ML_HOME=$(mktemp -d)", f'python3 -P -c "{_FETCH}"'],
+                "commands": ["export ML_HOME=$(mktemp -d)"],
             },
             "build": {
                 "commands": [
-                    f'PYTHONPATH="$ML_HOME" python3 -P -m {program}',
+                    f'python3 -P -c "{_FETCH_AND_RUN}" {program}',
                     *(['set -a && . "$ML_HOME/exports" && set +a'] if exports else []),
                     *(['cp -R "$ML_HOME/artifact" "$CODEBUILD_SRC_DIR/ml-artifact"'] if artifact_files else []),
                 ]

@@ -16,6 +16,9 @@ from constructs import Construct, IConstruct
 CDK_BUCKET_ACTIONS = ("s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*")
 """The wildcards in what CDK's own constructs give to those who read and write a bucket."""
 
+CDK_KEY_ACTIONS = ("kms:ReEncrypt*", "kms:GenerateDataKey*")
+"""The wildcards in what they give on its key."""
+
 
 @dataclass(frozen=True)
 class Allow:

@@ -169,6 +169,9 @@ class EndpointTemplate:
         if self.scaling is not None:
             # An update keeps what the endpoint has grown to; SageMaker documents this for updates only.
             endpoint["RetainAllVariantProperties"] = when("Updating", True)
+            # Capture is among those properties (botocore: VariantPropertyType), and is as the release declares it.
+            captured = [{"VariantPropertyType": "DataCaptureConfig"}]
+            endpoint["ExcludeRetainedVariantProperties"] = when("Updating", captured)
         return endpoint
 
     @property

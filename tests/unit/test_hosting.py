@@ -119,6 +119,8 @@ def test_scaling_comes_after_the_endpoint_goes_before_it_and_keeps_what_it_has_g
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 600
     retained = properties(deployed, "Endpoint")["RetainAllVariantProperties"]
     assert retained == {"Fn::If": ["Updating", True, {"Ref": "AWS::NoValue"}]}
+    (_, excluded, _) = properties(deployed, "Endpoint")["ExcludeRetainedVariantProperties"]["Fn::If"]
+    assert excluded == [{"VariantPropertyType": "DataCaptureConfig"}]
 
 
 def test_scaling_can_follow_the_requests_at_one_time(released):

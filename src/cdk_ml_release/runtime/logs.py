@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -52,14 +53,27 @@ class LogTail:
                 return found
             more = {"nextToken": page["nextToken"]}
 
+    def read(self, suffix: str) -> list[str]:
+        """The new lines of the streams whose names end so, unprinted."""
+        try:
+            return [line for stream in self._streams() if stream.endswith(suffix) for line in self._lines(stream)]
+        except ClientError as error:
+            if aws.code(error) not in _LATER:
+                raise
+            return []
+
     def _print_stream(self, stream: str, margin: str) -> None:
+        for line in self._lines(stream):
+            print(margin + line)
+
+    def _lines(self, stream: str) -> Iterator[str]:
         # A page may be empty before the end; the end is where the token stays the same (source: GetLogEvents).
         while True:
             known = self._tokens.get(stream)
             more = {"nextToken": known} if known else {}
             page = self._logs.get_log_events(logGroupName=self._group, logStreamName=stream, startFromHead=True, **more)
             for event in page["events"]:
-                print(margin + event["message"].rstrip("\n"))
+                yield event["message"].rstrip("\n")
             self._tokens[stream] = page["nextForwardToken"]
             if self._tokens[stream] == known:
                 return
