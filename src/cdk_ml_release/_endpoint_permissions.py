@@ -123,10 +123,26 @@ class EndpointPermissions:
         verbs = ["cloudwatch:PutDashboard", "cloudwatch:GetDashboard", "cloudwatch:DeleteDashboards"]
         return [Allow(verbs, [global_arn("cloudwatch", f"dashboard/{self.endpoint_name}")])]
 
+    def invoke(self, hosting: Hosting) -> list[Allow]:
+        """Send requests to the endpoint; to an asynchronous one as objects, and read what becomes of them."""
+        if not isinstance(hosting, Asynchronous):
+            return [Allow(["sagemaker:InvokeEndpoint"], [self.endpoint_arn])]
+        where = f"async/{self.endpoint_name}"
+        return [
+            Allow(["sagemaker:InvokeEndpointAsync"], [self.endpoint_arn]),
+            *self.repo.write(f"{where}/input/*", "callers name their inputs"),
+            *self.repo.read(where),
+        ]
+
     def on_stack(self, *actions: str) -> Allow:
         """Actions on the endpoint's stack."""
         stack = arn("cloudformation", f"stack/{self.stack_name}/*")
         return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
+
+    def read_log(self) -> Allow:
+        """Read what the endpoint's containers have written."""
+        group = arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self.endpoint_name}")
+        return Allow(["logs:FilterLogEvents"], [f"{group}:*"], because="an ARN of a log group ends in its streams")
 
     def approve(self) -> Allow:
         """Approve versions of the model."""

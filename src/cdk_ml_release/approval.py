@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aws_cdk import Aws
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_sns as sns
 
+from ._choice import choice_namespace
 from .stage import StageInput, check_stage_name
 
 
@@ -31,6 +34,9 @@ class Approval:
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions.
 
+        Where the pipeline has a variable for the version, an action before the question chooses what is released:
+        the numbers are compared with what is in service when the question is asked, not when the model was built.
+
         Args:
             given: What earlier stages hand on; its ``build`` is whose metrics are shown.
 
@@ -43,14 +49,19 @@ class Approval:
                 "move it behind the build whose model it approves"
             )
         bucket = given.build.repo.bucket_name
-        return [
-            actions.ManualApprovalAction(
-                action_name="Approve",
-                additional_information=given.build.variable("SUMMARY"),
-                external_entity_link=(
-                    f"https://{Aws.REGION}.console.aws.amazon.com/s3/object/{bucket}"
-                    "?prefix=runs/#{codepipeline.PipelineExecutionId}/evaluation/evaluation.json"
-                ),
-                notification_topic=self._topic,
-            )
-        ]
+        chosen: list[codepipeline.IAction] = []
+        if given.version is not None:
+            namespace = choice_namespace(self.stage_name)
+            chosen = [given.build.choose(given, namespace=namespace)]
+            given = replace(given, chosen_by=namespace)
+        question = actions.ManualApprovalAction(
+            action_name="Approve",
+            run_order=1 + len(chosen),
+            additional_information=given.variable("SUMMARY"),
+            external_entity_link=(
+                f"https://{Aws.REGION}.console.aws.amazon.com/s3/object/{bucket}"
+                f"?prefix={given.variable('EVALUATION_KEY')}"
+            ),
+            notification_topic=self._topic,
+        )
+        return [*chosen, question]

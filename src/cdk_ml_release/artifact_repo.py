@@ -201,7 +201,12 @@ class MlArtifactRepo(Construct):
     @property
     def package_arn(self) -> str:
         """The ARN pattern of every version of the model."""
-        return arn("sagemaker", f"model-package/{self.model_name}/*")
+        return f"{self.versions_arn}/*"
+
+    @property
+    def versions_arn(self) -> str:
+        """What the ARN of every version begins with: a slash and the version's number follow."""
+        return arn("sagemaker", f"model-package/{self.model_name}")
 
     @property
     def package_group_arn(self) -> str:

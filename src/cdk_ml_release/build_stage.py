@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_codepipeline as codepipeline
@@ -11,12 +12,13 @@ from constructs import Construct
 
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._job_requests import JobRequest, Placement, requests
+from ._network import private_network
 from ._permissions import Allow, acknowledge, arn, pass_to_sagemaker, wildcards
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
 from .quality_gate import QualityGate
-from .runtime.contract import BuildRun, BuildSettings
+from .runtime.contract import NEW_VERSION, BuildRun, BuildSettings
 from .stage import StageInput, check_stage_name
 
 if TYPE_CHECKING:
@@ -135,11 +137,12 @@ class MlBuildStage(Construct):
                 bucket=repo.bucket_name,
                 data_uri=repo.data_uri,
                 package_group=repo.model_name,
+                versions_arn=repo.versions_arn,
                 gates=tuple(each.gate for each in gates),
                 values=values,
             ).to_environment(),
             allows=[*self._submit_jobs(), *self._register()],
-            exports=["DATA_VERSION", "MODEL_DATA", "MANIFEST_KEY", "SUMMARY"],
+            exports=["DATA_VERSION", "MODEL_DATA", "MANIFEST_KEY", "EVALUATION_KEY", "SUMMARY"],
         )
 
     def _place(self, vpc: ec2.IVpc | None, distributed: bool) -> tuple[Placement, dict[str, str]]:
@@ -150,22 +153,15 @@ class MlBuildStage(Construct):
             values["KmsKeyArn"] = key_arn
         if vpc is None:
             return Placement(encrypted=key_arn is not None), values
-        from aws_cdk import aws_ec2 as ec2
-
-        subnets = vpc.private_subnets or vpc.isolated_subnets
-        if not subnets:
-            raise ValueError(
-                "'vpc' must have private or isolated subnets, got one that has neither; jobs have no public addresses, "
-                "so add subnets of another type to it"
-            )
-        group = ec2.SecurityGroup(self, "SecurityGroup", vpc=vpc, description=f"Jobs of {self.repo.model_name}")
+        network = private_network(self, vpc, f"Jobs of {self.repo.model_name}")
         if distributed:
+            from aws_cdk import aws_ec2 as ec2
+
             # The instances of one job talk to each other.
-            group.connections.allow_internally(ec2.Port.all_traffic())
-        self.security_group = group
-        values |= {f"Subnet{index}": subnet.subnet_id for index, subnet in enumerate(subnets)}
-        values["SecurityGroup0"] = group.security_group_id
-        return Placement(subnets=len(subnets), security_groups=1, encrypted=key_arn is not None), values
+            network.group.connections.allow_internally(ec2.Port.all_traffic())
+        self.security_group = network.group
+        place = Placement(subnets=network.subnets, security_groups=1, encrypted=key_arn is not None)
+        return place, values | network.values
 
     def _submit_jobs(self) -> list[Allow]:
         name = self.repo.model_name
@@ -204,16 +200,30 @@ class MlBuildStage(Construct):
                 [repo.package_group_arn, repo.package_arn],
                 because="SageMaker numbers the versions",
             ),
+            Allow(["sagemaker:DescribeModelPackage"], [repo.package_arn], because="SageMaker numbers the versions"),
         ]
 
     def variable(self, name: str) -> str:
         """The pipeline variable that later actions read a result of this build from.
 
+        An execution that releases a registered version skips the build, and then has no such variable: stages ask
+        :meth:`StageInput.variable`, which knows.
+
         Args:
-            name: ``SUMMARY`` (the metrics in words, at most 400 characters) or ``MANIFEST_KEY`` (the key of
-                ``release.json`` in the repo's bucket).
+            name: ``SUMMARY`` (the metrics in words, at most 400 characters), ``MANIFEST_KEY`` (the key of
+                ``release.json`` in the repo's bucket) or ``EVALUATION_KEY`` (that of ``evaluation.json``).
         """
         return f"#{{{self.stage_name}Evaluate.{name}}}"
+
+    def choose(self, given: StageInput, *, namespace: str) -> codepipeline.IAction:
+        """An action that chooses what is released: this build's model, or the registered version that is asked for.
+
+        Args:
+            given: What earlier stages hand on.
+            namespace: Where later actions find the choice.
+        """
+        asked = {"ML_EXECUTION_ID": _EXECUTION_ID, "ML_MODEL_VERSION": given.version or NEW_VERSION}
+        return self._jobs.action("Choose", 1, given.source, asked | {"ML_TASK": "choose"}, namespace=namespace)
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions: Container, Preprocess, Train, Evaluate, one after the other.
@@ -254,8 +264,10 @@ def _gates(gate: QualityGate | Sequence[QualityGate]) -> Sequence[QualityGate]:
         raise ValueError(
             "'gate' must hold at least one limit, got none; use QualityGate.at_most('regression_metrics.rmse.value', 2)"
         )
-    metrics = [(each.gate.metric, each.gate.comparison) for each in gates]
-    for metric, comparison in metrics:
-        if metrics.count((metric, comparison)) > 1:
-            raise ValueError(f"'gate' must limit a metric once, got '{metric}' {comparison} twice; keep one of them")
+    limits = [replace(each.gate, limit=0.0) for each in gates]
+    for each in limits:
+        if limits.count(each) > 1:
+            raise ValueError(
+                f"'gate' must limit a metric once, got '{each.metric}' {each.comparison} twice; keep one of them"
+            )
     return gates

@@ -6,6 +6,9 @@ import argparse
 import sys
 
 from .cost import command as cost
+from .versions import command as versions
+
+_LIGHT = ("cost", "versions", "roll-back")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,8 +27,10 @@ def _run(arguments: list[str] | None) -> int:
     cost.add_arguments(priced)
     priced.set_defaults(run=cost.run)
     words = sys.argv[1:] if arguments is None else arguments
-    # The estimate needs nothing but Python; what the rehearsal needs may not be there, and takes time to load.
-    if words[:1] != ["cost"]:
+    versions.add_versions(verbs.add_parser("versions", help="list a model's registered versions"))
+    versions.add_roll_back(verbs.add_parser("roll-back", help="release a version that was in service before"))
+    # What the rehearsal needs may not be there, and takes time to load.
+    if not words or words[0] not in _LIGHT:
         try:
             from .rehearsal import command
         except ModuleNotFoundError as missing:

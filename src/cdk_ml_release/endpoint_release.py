@@ -16,7 +16,7 @@ from ._codebuild import RuntimeArchive, RuntimeProject
 from ._endpoint_metrics import MetricOptions, endpoint_metric
 from ._endpoint_permissions import EndpointPermissions
 from ._network import private_network
-from ._permissions import Allow, acknowledge, role, wildcards
+from ._permissions import Allow, acknowledge, grant, role, wildcards
 from ._release_plan import release_plan
 from ._sagemaker_role import sagemaker_role
 from .artifact_repo import MlArtifactRepo
@@ -199,9 +199,16 @@ class SageMakerEndpointRelease(Construct):
             allows=[
                 *permissions.read("runs", "in-service"),
                 *permissions.write(endpoint_record_key(self.endpoint_name)),
-                Allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], [self._permissions.endpoint_arn]),
-                # A first release that fails its check has nothing to go back to: its stack is deleted.
-                self._permissions.on_stack("cloudformation:DeleteStack"),
+                Allow(["sagemaker:DescribeEndpoint"], [self._permissions.endpoint_arn]),
+                *self._permissions.invoke(self.hosting),
+                self._permissions.read_log(),
+                # What fails its check goes back to the release before, or is deleted if there was none.
+                self._permissions.on_stack(
+                    *(
+                        f"cloudformation:{verb}"
+                        for verb in ("DescribeStacks", "GetTemplate", "UpdateStack", "DeleteStack")
+                    )
+                ),
             ],
         )
 
@@ -211,10 +218,8 @@ class SageMakerEndpointRelease(Construct):
         return self.role
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` send requests to the endpoint."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self._permissions.endpoint_arn]
-        )
+        """Let ``grantee`` send requests to the endpoint, and exchange objects with an asynchronous one."""
+        return grant(grantee, self._permissions.invoke(self.hosting))
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests sent to the endpoint: a count, sum over 5 minutes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import jsii
@@ -16,15 +17,20 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
 
 from ._bucket import days, private_bucket
-from ._permissions import CDK_BUCKET_ACTIONS, Allow, accept_dependencies, acknowledge, wildcards
+from ._choice import Choice, choice_namespace, unless_chosen, version_variable
+from ._notifications import Notifications, endpoint_notice, pipeline_notices
+from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, Allow, accept_dependencies, acknowledge, wildcards
+from .approval import Approval
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
 from .endpoint_release import SageMakerEndpointRelease
+from .runtime.contract import VERSION_VARIABLE
 from .source import Source
 from .stage import ReleaseStage, StageInput
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_sns as sns
 
 # Source: CodePipeline's quotas. Neither CDK nor CloudFormation looks before the deployment does.
 _LONGEST_CONFIGURATION_VALUE = 1000
@@ -33,6 +39,10 @@ _MOST_STAGES = 50
 
 class MlPipeline(Construct):
     """A pipeline that releases a model whenever its code or its data changes.
+
+    Its variable ``ModelVersion`` is ``new``. An execution that is started with the number of a registered version
+    instead skips the build and releases that version, as ``ml-release roll-back`` does. A second build in the same
+    pipeline has a variable of its own, called ``<stage>ModelVersion``.
 
     Attributes:
         pipeline: The CodePipeline itself, type V2, executions queued: for whatever these arguments do not cover.
@@ -47,6 +57,7 @@ class MlPipeline(Construct):
         stages: Sequence[ReleaseStage] = (),
         pipeline_name: str | None = None,
         starts_on_data: bool = True,
+        notify: sns.ITopic | None = None,
         encryption_key: kms.IKey | None = None,
     ) -> None:
         """Define the pipeline.
@@ -58,6 +69,9 @@ class MlPipeline(Construct):
             stages: The stages behind the source, in order.
             pipeline_name: The pipeline's name. Default: CloudFormation makes one.
             starts_on_data: Whether a new object under the repo's data prefix starts a release too.
+            notify: Who is told, in words, of approvals to give, of failures, of releases, and of deployments that
+                are rolled back. A topic with a key of your own needs that key to let ``events.amazonaws.com`` use it.
+                Default: nobody.
             encryption_key: Encrypts what the actions hand on. Default: a key that S3 manages.
 
         Raises:
@@ -95,6 +109,7 @@ class MlPipeline(Construct):
         self._given = StageInput(source=code, commit=source.commit)
         self._stage_names = ["Source"]
         self._starts_on_data = starts_on_data
+        self._topic = notify
         self.node.add_validation(_WorkingStages(declared))
         for stage in stages:
             self.add_stage(stage)
@@ -108,22 +123,56 @@ class MlPipeline(Construct):
         name = stage.stage_name
         if name in self._stage_names:
             raise ValueError(f"'stages' must have names of their own, got '{name}' twice; rename one of them")
+        self._choose_before(stage)
         actions = list(stage.actions(self._given))
         failure = codepipeline.FailureConditions(result=codepipeline.Result.ROLLBACK) if stage.rolls_back else None
-        self.pipeline.add_stage(stage_name=name, actions=actions, on_failure=failure)
+        entry = self._enter(stage) if isinstance(stage, MlBuildStage) else None
+        self.pipeline.add_stage(stage_name=name, actions=actions, before_entry=entry, on_failure=failure)
         self._stage_names.append(name)
+        if isinstance(stage, Approval):
+            self._given = replace(self._given, chosen_by=choice_namespace(name))
         if isinstance(stage, Construct):
             acknowledge(stage, self._use_of_artifacts)
         if isinstance(stage, SageMakerEndpointRelease):
             acknowledge(self, lambda: self._deployment_of(stage.stack_name))
-        if isinstance(stage, MlBuildStage):
-            self._given = StageInput(source=self._given.source, commit=self._given.commit, build=stage)
-            if self._starts_on_data:
-                self._start_on_data(stage.repo, name)
+        if isinstance(stage, MlBuildStage) and self._starts_on_data:
+            self._start_on_data(stage.repo, name)
+        if self._topic is not None:
+            self._tell(self._topic, stage)
+
+    def _tell(self, topic: sns.ITopic, stage: ReleaseStage) -> None:
+        """Once there is a model to speak of, tell of the executions; and of the deployments to every endpoint."""
+        if isinstance(stage, MlBuildStage) and self.node.try_find_child("Notifications") is None:
+            notices = pipeline_notices(self.pipeline.pipeline_name, stage.repo.model_name)
+            Notifications(self, "Notifications", topic, notices)
+        if isinstance(stage, SageMakerEndpointRelease):
+            notice = endpoint_notice(stage.endpoint_name, stage.repo.model_name)
+            Notifications(self, f"{stage.stage_name}Notifications", topic, [notice])
+
+    def _choose_before(self, stage: ReleaseStage) -> None:
+        """Where no approval has done it yet, choose the model before the first stage that may ask which it is."""
+        build = self._given.build
+        if build is not None and self._given.chosen_by is None and not isinstance(stage, Approval | MlBuildStage):
+            choice = Choice(build)
+            self._given = replace(self._given, chosen_by=choice_namespace(choice.stage_name))
+            self.add_stage(choice)
+
+    def _enter(self, build: MlBuildStage) -> codepipeline.Conditions:
+        """Give the build's model a variable: who starts an execution with a version skips the build."""
+        first = self._given.build is None
+        variable = version_variable(VERSION_VARIABLE if first else f"{build.stage_name}{VERSION_VARIABLE}")
+        self.pipeline.add_variable(variable)
+        self._given = replace(self._given, build=build, version=variable.reference(), chosen_by=None)
+        return unless_chosen(variable)
 
     def _use_of_artifacts(self) -> dict[str, str]:
         because = "CDK gives these on the pipeline's own artifacts, whose keys CodePipeline makes"
-        return wildcards(self, [Allow(CDK_BUCKET_ACTIONS, [f"{self._artifacts.bucket_arn}/*"], because=because)])
+        key = self._artifacts.encryption_key
+        used = [Allow(CDK_BUCKET_ACTIONS, [f"{self._artifacts.bucket_arn}/*"], because=because)]
+        used += (
+            [Allow(CDK_KEY_ACTIONS, [key.key_arn], because="CDK gives these on the key that was given")] if key else []
+        )
+        return wildcards(self, used)
 
     def _deployment_of(self, stack_name: str) -> dict[str, str]:
         stack = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{stack_name}/*")

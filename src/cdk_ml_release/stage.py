@@ -21,11 +21,31 @@ class StageInput:
         source: The artifact that holds the model's code.
         commit: The pipeline variable that names its revision.
         build: The build whose model is being released, once there is one.
+        version: The pipeline variable that names what is released: ``new``, or the number of a registered version.
+            None in a pipeline that has no such variable, where it is always the build's model.
+        chosen_by: The namespace of the action that has chosen the model, once there is one.
     """
 
     source: codepipeline.Artifact
     commit: str
     build: MlBuildStage | None = None
+    version: str | None = None
+    chosen_by: str | None = None
+
+    def variable(self, name: str) -> str:
+        """The pipeline variable that tells what is released, whether it was built just now or long ago.
+
+        Args:
+            name: ``MANIFEST_KEY``, ``EVALUATION_KEY`` or ``SUMMARY``, as :meth:`MlBuildStage.variable` has them.
+
+        Raises:
+            ValueError: if no build came before.
+        """
+        if self.chosen_by is not None:
+            return f"#{{{self.chosen_by}.{name}}}"
+        if self.build is None:
+            raise ValueError(f"'{name}' must come from an MlBuildStage, got none before; move the stage behind it")
+        return self.build.variable(name)
 
 
 class ReleaseStage(Protocol):

@@ -91,7 +91,9 @@ def test_an_approval_can_be_asked_at_the_terminal(tiny_app, assembly, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-def test_keep_leaves_an_endpoint_that_curl_can_ask_and_ctrl_c_leaves_nothing(tiny_app, assembly, tmp_path):
+def test_keep_leaves_an_endpoint_that_curl_and_other_verbs_can_ask_and_ctrl_c_leaves_nothing(
+    tiny_app, assembly, tmp_path
+):
     out = tmp_path / "out"
     process = subprocess.Popen(
         [*COMMAND, str(tiny_app), "--assembly", str(assembly("")), "--out", str(out), "--keep"],
@@ -107,11 +109,18 @@ def test_keep_leaves_an_endpoint_that_curl_can_ask_and_ctrl_c_leaves_nothing(tin
             request = urllib.request.Request(address, data=b"3.0", headers={"Content-Type": "text/csv"})
             with urllib.request.urlopen(request, timeout=10) as answer:
                 answered = float(answer.read())
+            line = next(line for line in process.stdout if line.startswith("  export "))
+            exported = dict(each.split("=", 1) for each in line.split()[1:])
+            verb = [COMMAND[0], "versions", "--model", "tiny"]
+            versions = subprocess.run(
+                verb, env=os.environ | exported, capture_output=True, text=True, check=True
+            ).stdout
         finally:
             process.send_signal(signal.SIGINT)
         process.stdout.read()
 
     assert answered == pytest.approx(7, abs=0.5)
+    assert re.search(r"^1 +approved +tiny-live +rmse 0\.", versions, re.MULTILINE), versions
     assert process.returncode == 130
     time.sleep(0.2)
     assert processes_with(str(out)) == []

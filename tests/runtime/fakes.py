@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -239,6 +240,26 @@ class FakeLogs:
 
 
 @dataclass
+class FakeEndpointLog:
+    """An endpoint's log: pages of lines, of which each look finds the next ones."""
+
+    looks: list[list[list[str]]] = field(default_factory=list)
+    refusals: list[Refused] = field(default_factory=list)
+
+    def filter_log_events(self, logGroupName, startTime, nextToken="0"):  # noqa: N803
+        assert logGroupName.startswith("/aws/sagemaker/Endpoints/")
+        if self.refusals:
+            raise self.refusals.pop(0)
+        pages = self.looks[0] if self.looks else [[]]
+        number = int(nextToken)
+        more = {"nextToken": str(number + 1)} if number + 1 < len(pages) else {}
+        if not more and len(self.looks) > 1:
+            self.looks.pop(0)
+        events = [{"timestamp": startTime + at, "message": line} for at, line in enumerate(pages[number])]
+        return {"events": events} | more
+
+
+@dataclass
 class FakeEndpoint:
     """A deployed model: what it answers to a body, or refuses it with."""
 
@@ -264,6 +285,12 @@ class FakeCloudFormation:
     parameters: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     updates: list[dict[str, object]] = field(default_factory=list)
+    template: dict[str, Any] = field(default_factory=lambda: {"Parameters": {}})
+    refusals: list[Refused] = field(default_factory=list)
+    """What the next updates are answered with."""
+
+    def get_template(self, StackName):  # noqa: N803
+        return {"TemplateBody": json.dumps(self.template)}
 
     def describe_stacks(self, StackName):  # noqa: N803
         script = self.after if self.deleted else self.before
@@ -276,6 +303,8 @@ class FakeCloudFormation:
         return {"Stacks": [stack]}
 
     def update_stack(self, **request):
+        if self.refusals:
+            raise self.refusals.pop(0)
         given = request["Parameters"]
         kept = {
             each["ParameterKey"]: self.parameters[each["ParameterKey"]] for each in given if "UsePreviousValue" in each

@@ -102,6 +102,7 @@ SETTINGS = BuildSettings(
     bucket=BUCKET,
     data_uri=VALUES["DataUri"],
     package_group="abalone",
+    versions_arn="arn:aws:sagemaker:eu-central-1:111122223333:model-package/abalone",
     gates=(),
     values=STACK_VALUES,
 )

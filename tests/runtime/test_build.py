@@ -56,6 +56,7 @@ def test_preprocessing_pins_the_version_of_the_data(run, s3):
         "DATA_VERSION": storage.data_version(s3, SETTINGS.data_uri),
         "MODEL_DATA": "none",
         "MANIFEST_KEY": f"{RUN_FOLDER}/release.json",
+        "EVALUATION_KEY": f"{RUN_FOLDER}/evaluation/evaluation.json",
         "SUMMARY": "none",
     }
     (job,) = sagemaker.jobs.values()

@@ -74,6 +74,7 @@ def test_refuses_a_model_name_that_a_job_name_cannot_carry(name):
         bucket=texts,
         data_uri=texts,
         package_group=texts,
+        versions_arn=texts,
         gates=st.lists(gates, max_size=3).map(tuple),
         values=st.dictionaries(texts, texts, max_size=3),
     )

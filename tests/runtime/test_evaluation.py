@@ -138,3 +138,56 @@ def test_the_summary_is_one_line_of_at_most_400_characters_that_codepipeline_lea
     assert 0 < len(told) <= evaluation.LONGEST_SUMMARY
     assert len(told.splitlines()) == 1
     assert "#{" not in told
+
+
+CURRENT = Gate(metric=RMSE, comparison="at_most", limit=0.1, current=True)
+SERVING = {
+    "abalone-production": replace(MANIFEST, metrics={RMSE: 2.0}, model_package_arn="arn:model-package/abalone/3"),
+    "abalone-staging": replace(MANIFEST, metrics={RMSE: 1.8}, model_package_arn="arn:model-package/abalone/4"),
+}
+
+
+def test_a_model_that_is_hardly_worse_than_the_one_in_service_passes():
+    evaluation.check_gates({RMSE: 1.9}, [CURRENT], SERVING)
+
+
+def test_refuses_a_model_that_is_worse_than_one_in_service():
+    with pytest.raises(StageFailed) as caught:
+        evaluation.check_gates({RMSE: 1.95}, [CURRENT], SERVING)
+
+    assert str(caught.value) == (
+        f"the model does not pass its gate: {RMSE} is 1.95, which is not at most 0.1 worse than in service: "
+        "version 4 at abalone-staging has 1.8"
+    )
+
+
+def test_one_endpoint_may_be_the_measure():
+    evaluation.check_gates({RMSE: 1.95}, [replace(CURRENT, endpoint="abalone-production")], SERVING)
+
+    with pytest.raises(StageFailed, match=r"worse than in service: version 3 at abalone-production has 2$"):
+        evaluation.check_gates({RMSE: 2.2}, [replace(CURRENT, endpoint="abalone-production")], SERVING)
+
+
+@pytest.mark.parametrize(
+    ("serving", "endpoint", "where"),
+    [
+        ({}, "", "in service has"),
+        (SERVING, "elsewhere", "in service at elsewhere has"),
+        ({"e": replace(MANIFEST, metrics={"mae": 1.0})}, "", "in service has"),
+    ],
+    ids=["nothing in service", "nothing there", "another metric"],
+)
+def test_a_model_passes_where_there_is_nothing_to_be_worse_than_and_that_is_said(serving, endpoint, where, capsys):
+    evaluation.check_gates({RMSE: 99.0}, [replace(CURRENT, endpoint=endpoint)], serving)
+
+    assert capsys.readouterr().out == (
+        f"gate {RMSE} at most 0.1 worse than in service: passed, for no model {where} that metric yet\n"
+    )
+
+
+@pytest.mark.parametrize(("tolerance", "words"), [(0.0, "no worse than in service"), (0.5, "at most 0.5 worse than")])
+def test_the_summary_tells_how_much_worse_is_allowed(tolerance, words):
+    told = evaluation.summary({RMSE: 2.2}, [replace(CURRENT, limit=tolerance)], SERVING, "abalone", "c0ffee01")
+
+    assert f"regression_metrics.rmse 2.2 (gate: {words}" in told
+    assert "in service at abalone-production: 2, change +0.2" in told

@@ -22,7 +22,7 @@ from .test_build import EVALUATION, GATE, ROW
 
 RUNTIME = Path(program.__file__).parent
 AWKWARD = 'it\'s "5 %" $HOME `id` \\ #{x.y} * ; & | ü\n\tnext line'
-PROGRAMS = ["build", "container", "deploy", "verify"]
+PROGRAMS = ["batch", "build", "container", "deploy", "verify"]
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,38 @@ from aws_cdk import aws_sns as sns
 from cdk_ml_release import Approval, MlPipeline, StageInput
 
 
-def test_the_question_tells_the_metrics_of_the_build(stack, source, build, template):
+def test_the_question_tells_what_is_released_and_is_asked_once_that_is_chosen(stack, source, build, template):
     MlPipeline(stack, "Pipeline", source=source, stages=[build, Approval("Promote")])
 
-    question = template(stack).stages()["Promote"]["Approve"]
-    assert question["ActionTypeId"]["Category"] == "Approval"
-    assert question["Configuration"]["CustomData"] == "#{BuildEvaluate.SUMMARY}"
+    made = template(stack)
+    choice, question = made.stages()["Promote"].values()
+    assert (choice["Name"], choice["RunOrder"], choice["Namespace"]) == ("Choose", 1, "PromoteChoose")
+    assert made.action_environment("Promote", "Choose") == {
+        "ML_TASK": "choose",
+        "ML_EXECUTION_ID": "#{codepipeline.PipelineExecutionId}",
+        "ML_MODEL_VERSION": "#{variables.ModelVersion}",
+    }
+    assert (question["ActionTypeId"]["Category"], question["RunOrder"]) == ("Approval", 2)
+    assert question["Configuration"]["CustomData"] == "#{PromoteChoose.SUMMARY}"
 
 
-def test_the_question_leads_to_the_evaluation_of_this_execution(stack, source, build, template):
+def test_in_a_pipeline_without_a_variable_the_question_tells_the_metrics_of_the_build(build):
+    given = StageInput(source=codepipeline.Artifact("Source"), commit="#{Source.CommitId}", build=build)
+
+    (question,) = Approval("Promote").actions(given)
+
+    assert question.action_properties.action_name == "Approve"
+    assert given.variable("SUMMARY") == "#{BuildEvaluate.SUMMARY}"
+
+
+def test_the_question_leads_to_the_evaluation_of_the_model(stack, source, build, template):
     MlPipeline(stack, "Pipeline", source=source, stages=[build, Approval("Promote")])
 
     made = template(stack)
     link = made.stages()["Promote"]["Approve"]["Configuration"]["ExternalEntityLink"]
     (bucket,) = [name for name in made.all("AWS::S3::Bucket") if name.startswith("Repo")]
-    assert link.startswith(f"https://${{AWS::Region}}.console.aws.amazon.com/s3/object/${{{bucket}}}?prefix=runs/")
-    assert "#{codepipeline.PipelineExecutionId}/evaluation/evaluation.json" in link
+    address = f"https://${{AWS::Region}}.console.aws.amazon.com/s3/object/${{{bucket}}}"
+    assert link == f"{address}?prefix=#{{PromoteChoose.EVALUATION_KEY}}"
 
 
 def test_nobody_is_told_by_default(stack, source, build, template):

@@ -73,6 +73,7 @@ def test_the_jobs_program_reads_back_the_settings_of_the_stack(released):
 
     bucket = name_of(released, "AWS::S3::Bucket", "RepoBucket")
     assert (settings.model_name, settings.package_group) == ("abalone", "abalone")
+    assert settings.versions_arn.endswith(":model-package/abalone")
     assert settings.bucket == f"${{{bucket}}}"
     assert settings.data_uri == f"s3://${{{bucket}}}/data/"
     assert settings.gates == (GATE.gate,)
@@ -122,7 +123,10 @@ def test_the_container_is_tagged_with_the_execution(released):
 
 @pytest.mark.parametrize(
     ("project", "variables"),
-    [("BuildContainer", ["IMAGE_URI"]), ("BuildJobs", ["DATA_VERSION", "MODEL_DATA", "MANIFEST_KEY", "SUMMARY"])],
+    [
+        ("BuildContainer", ["IMAGE_URI"]),
+        ("BuildJobs", ["DATA_VERSION", "MODEL_DATA", "MANIFEST_KEY", "EVALUATION_KEY", "SUMMARY"]),
+    ],
 )
 def test_a_project_exports_what_later_actions_read(released, project, variables):
     spec = json.loads(released.one("AWS::CodeBuild::Project", project)["Source"]["BuildSpec"])

@@ -34,7 +34,7 @@ def test_a_stage_may_be_added_later(stack, source, build, production, template):
 
     pipeline.add_stage(production)
 
-    assert list(template(stack).stages()) == ["Source", "Build", "Production"]
+    assert list(template(stack).stages()) == ["Source", "Build", "BuildChoice", "Production"]
 
 
 def test_executions_are_queued_in_a_pipeline_of_type_v2(stack, source, build, template):
@@ -121,7 +121,7 @@ def test_one_pipeline_may_release_two_models(stack, source, template):
     made = template(stack)
     for model in ("age", "sex"):
         environment = made.action_environment(f"{model}Live", "Prepare")
-        assert environment["ML_MANIFEST_KEY"] == f"#{{{model}BuildEvaluate.MANIFEST_KEY}}"
+        assert environment["ML_MANIFEST_KEY"] == f"#{{{model}BuildChoiceChoose.MANIFEST_KEY}}"
 
 
 def test_a_repo_may_live_in_a_stack_of_its_own(app, stack, source, template):

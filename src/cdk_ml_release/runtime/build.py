@@ -1,4 +1,7 @@
-"""``python -m runtime.build preprocess|train|evaluate``: one SageMaker job, and after the last one the gate."""
+"""``python -m runtime.build preprocess|train|evaluate``: one SageMaker job, and after the last one the gate.
+
+``python -m runtime.build choose`` runs no job: it chooses what the execution releases.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import aws, evaluation, jobs, predictions, program, registry, storage
+from . import aws, choice, evaluation, jobs, predictions, program, registry, storage
 from .contract import BuildRun, BuildSettings, RunFolder, Task
 
 _KINDS: dict[Task, jobs.Kind] = {"preprocess": jobs.PROCESSING, "train": jobs.TRAINING, "evaluate": jobs.PROCESSING}
@@ -27,8 +30,8 @@ def build(
         pace: How often to look at the job.
 
     Returns:
-        ``DATA_VERSION``, ``MODEL_DATA``, ``MANIFEST_KEY`` and ``SUMMARY``; what is not known yet is ``none``, for a
-        pipeline variable must not be empty.
+        ``DATA_VERSION``, ``MODEL_DATA``, ``MANIFEST_KEY``, ``EVALUATION_KEY`` and ``SUMMARY``; what is not known yet
+        is ``none``, for a pipeline variable must not be empty.
     """
     settings, run = BuildSettings.from_environment(env), BuildRun.from_environment(env)
     s3, sagemaker = client("s3"), client("sagemaker")
@@ -37,6 +40,7 @@ def build(
         "DATA_VERSION": run.data_version or storage.data_version(s3, settings.data_uri),
         "MODEL_DATA": run.model_data or "none",
         "MANIFEST_KEY": folder.manifest_key,
+        "EVALUATION_KEY": folder.evaluation_key,
         "SUMMARY": "none",
     }
     values = {
@@ -72,10 +76,10 @@ def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, s
         return storage.read(s3, settings.bucket, f"{folder.prefix}/{path}"), folder.uri(path)
 
     found = evaluation.metrics(*written("evaluation/evaluation.json"), settings.gates)
-    evaluation.check_gates(found, settings.gates)
+    before = registry.in_service(s3, settings.bucket)
+    evaluation.check_gates(found, settings.gates, before)
     # The endpoint will be asked these rows. Better to miss them now than after an approval and a deployment.
     predictions.read(*written("evaluation/predictions.jsonl"))
-    before = registry.in_service(s3, settings.bucket)
     summary = evaluation.summary(found, settings.gates, before, settings.model_name, run.commit)
     manifest = registry.register(settings, run, found, sagemaker=sagemaker, s3=s3)
     print(f"registered {manifest.model_package_arn}")
@@ -85,10 +89,12 @@ def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, s
 
 def main(arguments: list[str]) -> int:
     """Run the task that the command line names."""
+    if arguments == ["choose"]:
+        return program.run(choice.choose)
     for task in _KINDS:
         if arguments == [task]:
             return program.run(partial(build, task))
-    print(f"usage: python -m runtime.build {'|'.join(_KINDS)}", file=sys.stderr)
+    print(f"usage: python -m runtime.build {'|'.join(_KINDS)}|choose", file=sys.stderr)
     return 2
 
 

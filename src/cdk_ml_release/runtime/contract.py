@@ -15,6 +15,11 @@ RUN_LABEL_LENGTH = 12
 
 Task = Literal["preprocess", "train", "evaluate"]
 
+VERSION_VARIABLE = "ModelVersion"
+"""The pipeline variable that names what an execution releases."""
+NEW_VERSION = "new"
+"""What that variable holds when the execution is to build a model, instead of releasing one that exists."""
+
 
 class StageFailed(Exception):
     """The release cannot go on: one line that a person can act on. Anything else is a bug."""
@@ -59,6 +64,11 @@ class RunFolder:
         """The key of ``release.json``."""
         return f"{self.prefix}/release.json"
 
+    @property
+    def evaluation_key(self) -> str:
+        """The key of ``evaluation.json``."""
+        return f"{self.prefix}/evaluation/evaluation.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
@@ -68,6 +78,17 @@ class Gate:
     """Path into ``evaluation.json``, dots between its parts."""
     comparison: Literal["at_most", "at_least"]
     limit: float
+    current: bool = False
+    """Whether it is held against the model in service: ``limit`` is then how much worse a model may be."""
+    endpoint: str = ""
+    """Which endpoint's model that is; empty for every one."""
+
+    def against(self, current: float) -> Gate:
+        """The limit that a model in service, whose metric is ``current``, sets to others."""
+        # Room for the last digits of the sum, so that as good is never worse.
+        worse = self.limit + abs(current) * 1e-12
+        limit = current + worse if self.comparison == "at_most" else current - worse
+        return Gate(metric=self.metric, comparison=self.comparison, limit=limit)
 
     def allows(self, value: float) -> bool:
         """Whether ``value`` keeps the limit; a value that is not a number never does."""
@@ -79,6 +100,8 @@ class Gate:
     @property
     def rule(self) -> str:
         """The limit in words, such as ``at most 2.5``."""
+        if self.current:
+            return f"at most {self.limit:.15g} worse than in service" if self.limit else "no worse than in service"
         return f"{self.comparison.replace('_', ' ')} {self.limit:.15g}"
 
 
@@ -91,6 +114,8 @@ class BuildSettings:
     data_uri: str
     """The raw data: every object under this S3 prefix."""
     package_group: str
+    versions_arn: str
+    """What the ARN of every registered version begins with: a slash and the version's number follow."""
     gates: tuple[Gate, ...]
     values: Mapping[str, str]
     """What the placeholders of the request documents stand for, as far as the deployed stack knows it."""
@@ -102,6 +127,7 @@ class BuildSettings:
             "ML_BUCKET": self.bucket,
             "ML_DATA_URI": self.data_uri,
             "ML_PACKAGE_GROUP": self.package_group,
+            "ML_VERSIONS_ARN": self.versions_arn,
             "ML_GATES": json.dumps([asdict(gate) for gate in self.gates]),
             "ML_VALUES": json.dumps(dict(self.values)),
         }
@@ -114,6 +140,7 @@ class BuildSettings:
             bucket=env["ML_BUCKET"],
             data_uri=env["ML_DATA_URI"],
             package_group=env["ML_PACKAGE_GROUP"],
+            versions_arn=env["ML_VERSIONS_ARN"],
             gates=tuple(Gate(**gate) for gate in json.loads(env["ML_GATES"])),
             values=json.loads(env["ML_VALUES"]),
         )
@@ -198,6 +225,12 @@ class Manifest:
     predictions_uri: str
     metrics: dict[str, float]
     """The gated and the reported metrics, by their path in ``evaluation.json``."""
+
+    @property
+    def version(self) -> int:
+        """The number of the model version in its registry; 0 as long as it is not registered."""
+        number = self.model_package_arn.rpartition("/")[2]
+        return int(number) if number.isdecimal() else 0
 
     def to_json(self) -> str:
         """The manifest as it is stored."""

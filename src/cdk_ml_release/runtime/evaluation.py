@@ -68,23 +68,51 @@ def _names(found: Iterable[str]) -> str:
     return ", ".join([*names[:_MOST_NAMES], *([f"{rest} more"] if rest > 0 else [])]) or "none"
 
 
-def check_gates(found: Mapping[str, float], gates: Iterable[Gate]) -> None:
+def check_gates(
+    found: Mapping[str, float], gates: Iterable[Gate], in_service: Mapping[str, Manifest] | None = None
+) -> None:
     """Refuse a model that does not keep every limit.
+
+    A limit that the model in service sets is made of that model's own metric, as its own evaluation found it. Where
+    there is no such model, or its evaluation had no such metric, there is nothing to be worse than.
+
+    Args:
+        found: The new model's metrics.
+        gates: The limits.
+        in_service: The manifests of the models in service, by endpoint name.
 
     Raises:
         StageFailed: naming metric, value and limit of each gate that is not met.
     """
-    missed = [
-        f"{gate.metric} is {found[gate.metric]:.15g}, which is not {gate.rule}"
-        for gate in gates
-        if not gate.allows(found[gate.metric])
-    ]
+    missed = [line for gate in gates for line in _missed(gate, found[gate.metric], in_service or {})]
     if missed:
         raise StageFailed(f"the model does not pass its gate: {'; '.join(missed)}")
 
 
+def _missed(gate: Gate, value: float, in_service: Mapping[str, Manifest]) -> Iterator[str]:
+    if not gate.current:
+        if not gate.allows(value):
+            yield f"{gate.metric} is {value:.15g}, which is not {gate.rule}"
+        return
+    held = {
+        endpoint: manifest
+        for endpoint, manifest in sorted(in_service.items())
+        if gate.endpoint in ("", endpoint) and gate.metric in manifest.metrics
+    }
+    if not held:
+        where = f" at {gate.endpoint}" if gate.endpoint else ""
+        print(f"gate {gate}: passed, for no model in service{where} has that metric yet")
+    for endpoint, manifest in held.items():
+        current = manifest.metrics[gate.metric]
+        if not gate.against(current).allows(value):
+            yield (
+                f"{gate.metric} is {value:.15g}, which is not {gate.rule}: version {manifest.version} at {endpoint} "
+                f"has {current:.15g}"
+            )
+
+
 def summary(
-    found: Mapping[str, float], gates: Sequence[Gate], in_service: Mapping[str, Manifest], model: str, commit: str
+    found: Mapping[str, float], gates: Sequence[Gate], in_service: Mapping[str, Manifest], title: str, commit: str
 ) -> str:
     """What an approver must know, in one line of at most 400 characters.
 
@@ -92,13 +120,15 @@ def summary(
         found: The new model's metrics.
         gates: Whose metrics are told.
         in_service: The manifests of the models in service, by endpoint name.
-        model: The model's name.
+        title: The model's name, or what is to be done with it.
         commit: The revision of its code.
     """
-    parts = [_told(gate, found[gate.metric], in_service) for gate in gates]
+    # A version that was built before may lack what is gated today.
+    parts = [_told(gate, found[gate.metric], in_service) for gate in gates if gate.metric in found]
+    parts = parts or ["its evaluation has none of the gated metrics"]
     if not in_service:
         parts.append("no model in service yet")
-    text = " ".join(f"{model} from commit {commit[:8]}: {'; '.join(parts)}".split())
+    text = " ".join(f"{title} from commit {commit[:8]}: {'; '.join(parts)}".split())
     # It becomes a pipeline variable, whose value had better not look like another one.
     text = text.replace("#{", "# {")
     return text if len(text) <= LONGEST_SUMMARY else text[: LONGEST_SUMMARY - 3] + "..."

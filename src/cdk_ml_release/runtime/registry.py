@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from . import aws, storage
-from .contract import BuildRun, BuildSettings, Manifest, RunFolder, StageFailed
+from .contract import NEW_VERSION, BuildRun, BuildSettings, Manifest, RunFolder, StageFailed
 
 # What the container contract promises of every model; the registry wants to know.
 _CONTENT_TYPES = ["text/csv", "application/json"]
@@ -19,6 +21,8 @@ _MOST_PROPERTIES = 50
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 _NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
 _TOKEN_LENGTH = 36
+_EXECUTION = "execution"
+"""The property of a version that leads to its run, and so to its manifest."""
 
 
 def register(
@@ -89,7 +93,7 @@ def _create_version(sagemaker: Any, group: str, model: Manifest) -> str:
 
 
 def _properties(model: Manifest) -> dict[str, str]:
-    told = {"execution": model.execution_id, "data-version": model.data_version}
+    told = {_EXECUTION: model.execution_id, "data-version": model.data_version}
     told |= {name: repr(value) for name, value in model.metrics.items()}
     allowed: dict[str, str] = {}
     for name, value in told.items():
@@ -97,6 +101,66 @@ def _properties(model: Manifest) -> dict[str, str]:
         if value and len(allowed) < _MOST_PROPERTIES:
             allowed.setdefault(key, _NOT_ALLOWED.sub("_", value)[:_LONGEST_VALUE])
     return allowed
+
+
+def read_manifest(s3: Any, bucket: str, key: str) -> Manifest:
+    """The manifest of the model to release.
+
+    Raises:
+        StageFailed: if there is none: the build did not register a model.
+    """
+    content = storage.read(s3, bucket, key)
+    if content is None:
+        raise StageFailed(f"no release manifest at s3://{bucket}/{key}: the build must register a model first")
+    return Manifest.from_json(content)
+
+
+def find_version(settings: BuildSettings, version: str, *, sagemaker: Any, s3: Any) -> Manifest:
+    """The manifest of a registered version, by its number or its ARN.
+
+    Raises:
+        StageFailed: if the model has no such version, a person has rejected it, or no build of this model made it.
+    """
+    name = settings.model_name
+    number = version.removeprefix(f"{settings.versions_arn}/")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", number):
+        raise StageFailed(
+            f"the version to release must be '{NEW_VERSION}' or the number of a version of '{name}', got '{version}': "
+            f"'ml-release versions --model {name}' lists them"
+        )
+    arn = f"{settings.versions_arn}/{number}"
+    try:
+        package = sagemaker.describe_model_package(ModelPackageName=arn)
+    except ClientError as error:
+        # From experience: the model names no error for a version that does not exist.
+        if aws.code(error) == "ValidationException":
+            raise StageFailed(
+                f"the model '{name}' has no version {number}: 'ml-release versions --model {name}' lists those it has"
+            ) from None
+        raise
+    check_not_rejected(arn, package["ModelApprovalStatus"])
+    execution = package.get("CustomerMetadataProperties", {}).get(_EXECUTION)
+    if execution is None:
+        raise StageFailed(f"the model version {arn} was registered by no build of this library: release another one")
+    manifest = read_manifest(
+        s3, settings.bucket, RunFolder(bucket=settings.bucket, execution_id=execution).manifest_key
+    )
+    if manifest.model_package_arn != arn:
+        raise StageFailed(
+            f"the model version {arn} names execution {execution}, which registered {manifest.model_package_arn}: "
+            "release another one"
+        )
+    return manifest
+
+
+def check_not_rejected(arn: str, status: str) -> None:
+    """Refuse a version that a person has rejected.
+
+    Raises:
+        StageFailed: naming it.
+    """
+    if status == "Rejected":
+        raise StageFailed(f"the model version {arn} was rejected: release another one, or approve it in the registry")
 
 
 def in_service(s3: Any, bucket: str) -> dict[str, Manifest]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from . import aws, predictions, program, storage
+from . import aws, endpoint_log, in_service, predictions, program, restore, storage
+from .asking import Ask, AtOnce, ThroughQueue, quoted
 from .contract import ReleaseSettings, StageFailed, endpoint_record_key
-from .deploy import read_manifest
+from .in_service import Record
 from .predictions import Row
+from .registry import read_manifest
 
 _PATIENCE = aws.Pace(first_seconds=0.5, longest_seconds=15.0, limit_seconds=600.0)
 _CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
-# The faults of InvokeEndpoint that pass (botocore: sagemaker-runtime); a ModelError is the model's own.
-_NOT_YET = aws.BUSY | {"InternalDependencyException", "InternalFailure", "ModelNotReadyException", "ServiceUnavailable"}
-_LONGEST_QUOTE = 200
+_MOST_ROWS = 3
+# SageMaker's own limit of an update is eight hours; a build must end before, and say how far it came.
+_LONGEST_WAY_BACK_SECONDS = 7 * 3600.0
 
 
 def verify(
@@ -34,28 +37,65 @@ def verify(
         Nothing: no later action needs a result.
 
     Raises:
-        StageFailed: if the endpoint is not what was released. A first release is taken out of service; a later one
-            is left to the stage's roll-back.
+        StageFailed: if the endpoint is not what was released. A first release is taken out of service, after a later
+            one the endpoint is put back on the release that was in service before.
     """
     settings = ReleaseSettings.from_environment(env)
     s3 = client("s3")
     manifest = read_manifest(s3, settings.bucket, env["ML_MANIFEST_KEY"])
-    record = endpoint_record_key(settings.endpoint_name)
+    cloudformation = client("cloudformation")
+    written = storage.read(s3, settings.bucket, endpoint_record_key(settings.endpoint_name))
+    before = Record.from_json(written) if written is not None else None
     try:
         check_configuration(client("sagemaker"), settings.endpoint_name, env["ML_RELEASE_NAME"], pace)
         content = storage.read(s3, *storage.split(manifest.predictions_uri))
         rows = predictions.read(content, manifest.predictions_uri)
-        replay(client("sagemaker-runtime"), settings.endpoint_name, rows)
+        ask = _ask(settings, env["ML_RELEASE_NAME"], s3, client("sagemaker-runtime"), pace)
+        replay(ask, settings.endpoint_name, rows)
     except StageFailed as refusal:
-        if storage.read(s3, settings.bucket, record) is not None:
-            raise StageFailed(f"{refusal}; going back to the release before") from None
-        client("cloudformation").delete_stack(StackName=settings.stack_name)
-        raise StageFailed(
-            f"{refusal}; taken out of service, for there was no release before: retry all actions of the stage"
-        ) from None
-    s3.put_object(Bucket=settings.bucket, Key=record, Body=manifest.to_json().encode(), ContentType="application/json")
+        # Read first: going back takes the fleet away that has written it.
+        lines = endpoint_log.last_lines(client("logs"), settings.endpoint_name, pace)
+        log = f"; its log ends: {' | '.join(lines)}" if lines else ""
+        undone = take_back(cloudformation, settings.stack_name, env["ML_RELEASE_NAME"], before, pace)
+        raise StageFailed(f"{refusal}{log}; {undone}") from None
+    template, parameters = restore.deployed(cloudformation, settings.stack_name)
+    record = Record(
+        manifest=manifest,
+        template=template,
+        parameters=parameters,
+        before=before.followed_by(manifest) if before is not None else "",
+    )
+    in_service.write(s3, settings.bucket, settings.endpoint_name, record)
     print(f"{settings.endpoint_name}: {env['ML_RELEASE_NAME']} is in service, {len(rows)} predictions are as evaluated")
     return {}
+
+
+def take_back(
+    cloudformation: Any, stack_name: str, release_name: str, before: Record | None, pace: aws.Pace = _PATIENCE
+) -> str:
+    """Undo a release that is not right.
+
+    Args:
+        cloudformation: A CloudFormation client.
+        stack_name: The endpoint's stack.
+        release_name: What was released.
+        before: What was in service before, if anything was.
+        pace: How often to look at the stack; it is waited for as long as an update takes.
+
+    Returns:
+        What was done, in words.
+    """
+    if before is None:
+        cloudformation.delete_stack(StackName=stack_name)
+        return "taken out of service, for there was no release before: retry all actions of the stage"
+    version = before.manifest.version
+    if before.release_name == release_name:
+        return f"this was the release in service before, version {version}: release another version"
+    try:
+        restore.restore(cloudformation, stack_name, before, replace(pace, limit_seconds=_LONGEST_WAY_BACK_SECONDS))
+    except StageFailed as problem:
+        return f"going back to version {version} is left to the stage's roll-back, for {problem}"
+    return f"version {version} is back in service, to which the stage rolls back"
 
 
 def check_configuration(sagemaker: Any, endpoint_name: str, release_name: str, pace: aws.Pace = _PATIENCE) -> None:
@@ -83,46 +123,33 @@ def check_configuration(sagemaker: Any, endpoint_name: str, release_name: str, p
         raise StageFailed(f"the endpoint '{endpoint_name}' serves the configuration '{config}', not '{release_name}'")
 
 
-def replay(runtime: Any, endpoint_name: str, rows: Sequence[Row], retries: aws.Pace = aws.RETRIES) -> None:
-    """Send evaluated rows to the endpoint and compare its answers.
+def replay(ask: Ask, endpoint_name: str, rows: Sequence[Row]) -> None:
+    """Ask the endpoint evaluated rows and compare its answers.
 
     Raises:
-        StageFailed: naming the first row that the endpoint answers differently, and how many there are.
+        StageFailed: naming the first rows that the endpoint answers differently, and how many there are.
     """
-    answers = [(row, _answer(runtime, endpoint_name, row, retries)) for row in rows]
-    different = [(row, answer) for row, answer in answers if not row.answered_by(answer)]
+    different = [(row, answer) for row, answer in zip(rows, ask(rows), strict=True) if not row.answered_by(answer)]
     if different:
-        row, answer = different[0]
+        told = [
+            f"to {quoted(row.input)} it answers {quoted(answer.decode(errors='replace').strip())}, evaluated was "
+            f"{quoted(str(row.prediction))}"
+            for row, answer in different[:_MOST_ROWS]
+        ]
         raise StageFailed(
-            f"the endpoint '{endpoint_name}' predicts otherwise than the evaluation: to {_quoted(row.input)} it "
-            f"answers {_quoted(answer.decode(errors='replace').strip())}, evaluated was "
-            f"{_quoted(str(row.prediction))}; {len(different)} of {len(rows)} rows differ, so training and serving do "
-            "not prepare the data alike"
+            f"the endpoint '{endpoint_name}' predicts otherwise than the evaluation: {'; '.join(told)}; "
+            f"{len(different)} of {len(rows)} rows differ, so training and serving do not prepare the data alike"
         )
 
 
-def _answer(runtime: Any, endpoint_name: str, row: Row, retries: aws.Pace) -> bytes:
-    def ask() -> bytes:
-        response = runtime.invoke_endpoint(
-            EndpointName=endpoint_name, ContentType=row.content_type, Accept=row.content_type, Body=row.input.encode()
-        )
-        answer: bytes = response["Body"].read()
-        return answer
-
-    try:
-        return aws.retried(ask, _NOT_YET, retries)
-    except ClientError as error:
-        if aws.code(error) in _NOT_YET:
-            raise StageFailed(f"the endpoint '{endpoint_name}' does not answer: {aws.message(error)}") from None
-        if aws.code(error) in ("ModelError", "ValidationError"):
-            raise StageFailed(
-                f"the endpoint '{endpoint_name}' refuses the evaluated row {_quoted(row.input)}: {aws.message(error)}"
-            ) from None
-        raise
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'" if len(text) <= _LONGEST_QUOTE else f"'{text[:_LONGEST_QUOTE]}...'"
+def _ask(settings: ReleaseSettings, release_name: str, s3: Any, runtime: Any, pace: aws.Pace) -> Ask:
+    """The way to ask the endpoint, which its template's parameters tell."""
+    uri = settings.parameters.get("AsyncUri")
+    if uri is None:
+        return AtOnce(runtime=runtime, endpoint_name=settings.endpoint_name)
+    return ThroughQueue(
+        runtime=runtime, s3=s3, endpoint_name=settings.endpoint_name, uri=uri, label=release_name, pace=pace
+    )
 
 
 if __name__ == "__main__":

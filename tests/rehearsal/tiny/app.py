@@ -7,6 +7,7 @@ from aws_cdk import aws_sns as sns
 
 from cdk_ml_release import (
     Approval,
+    Asynchronous,
     BatchTransformRelease,
     MlArtifactRepo,
     MlBuildStage,
@@ -14,6 +15,9 @@ from cdk_ml_release import (
     QualityGate,
     RealTime,
     SageMakerEndpointRelease,
+    Scaling,
+    Serverless,
+    Shadow,
     Source,
     TrainingJob,
     TransformJob,
@@ -52,7 +56,17 @@ if variant == "batch":
     job = TransformJob(max_concurrent_transforms=2)
     released = BatchTransformRelease(stack, "Scores", repo=repo, job=job, max_failed_records=3)
 else:
-    released = SageMakerEndpointRelease(stack, "Live", repo=repo, hosting=RealTime(instance_count=1))
+    options = {
+        "asynchronous": {"hosting": Asynchronous(), "scaling": Scaling.on_backlog(maximum=2, per_instance=5)},
+        "serverless": {"hosting": Serverless()},
+        "careful": {
+            "hosting": RealTime(shadow=Shadow()),
+            "scaling": Scaling.on_invocations(minimum=2, maximum=4, per_instance_per_minute=600),
+        },
+    }
+    released = SageMakerEndpointRelease(
+        stack, "Live", repo=repo, **options.get(variant, {"hosting": RealTime(instance_count=1)})
+    )
 before: list[SageMakerEndpointRelease] = []
 if variant == "staging":
     before = [SageMakerEndpointRelease(stack, "Staging", repo=repo, hosting=RealTime(instance_count=1))]
