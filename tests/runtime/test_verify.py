@@ -211,7 +211,9 @@ def test_the_record_remembers_which_version_served_before(s3):
 
 def test_only_the_end_of_the_log_is_told_and_no_long_line_of_it(s3):
     account = Released(s3, FakeEndpoint(skewed))
-    account.log = FakeEndpointLog([[[]], [["one", "two", " "], ["three", "x" * 5000, "five\n", "six"]]])
+    account.log = FakeEndpointLog(
+        [[[]], [["one", "two", " ", "GET /ping 200"], ["three", "x" * 5000, "five\n", "six"]]]
+    )
 
     with pytest.raises(StageFailed, match=rf"; its log ends: two \| three \| {'x' * 200} \| five \| six; taken out"):
         account.verify()

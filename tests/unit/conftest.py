@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import runpy
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aws_cdk
@@ -25,6 +27,16 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     """An app without CDK's own validation, which would take most of a test's time."""
     outdir = tmp_path_factory.mktemp("cdk.out")
     return App(outdir=str(outdir), builtin_cloud_formation_validation=False, analytics_reporting=False)
+
+
+@pytest.fixture
+def nag() -> Iterator[ModuleType]:
+    """Cdk-nag, which makes the constructs answer it; it leaves with the test, so that others do not pay for it."""
+    import cdk_nag
+
+    sys.modules["cdk_nag"] = cdk_nag
+    yield cdk_nag
+    del sys.modules["cdk_nag"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -229,16 +228,6 @@ def test_cfn_lint_finds_nothing_in_the_example(example):
 
 def test_cfn_lint_finds_nothing_whatever_is_chosen(variant):
     assert findings(variant) == []
-
-
-@pytest.fixture
-def nag():
-    """Cdk-nag, which makes the constructs answer it; it leaves with the test, so that others do not pay for it."""
-    import cdk_nag
-
-    sys.modules["cdk_nag"] = cdk_nag
-    yield cdk_nag
-    del sys.modules["cdk_nag"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from . import aws
 
 _MOST_LINES = 5
+_HEALTH_CHECK = "/ping"
 _LONGEST_LINE = 200
 _MOST_PAGES = 20
 _LOOK_BACK_SECONDS = 900
@@ -25,7 +26,7 @@ def log_group(endpoint_name: str) -> str:
 
 
 def last_lines(logs: Any, endpoint_name: str, pace: aws.Pace) -> list[str]:
-    """The last lines of a quarter of an hour, at most five, of at most 200 characters each.
+    """The last lines of a quarter of an hour, at most five, of at most 200 characters each, health checks aside.
 
     A log that cannot be read must not hide why it was looked at: there are no lines then.
 
@@ -54,8 +55,13 @@ def _lines(logs: Any, group: str, since: int) -> list[str]:
     for _ in range(_MOST_PAGES):
         page = logs.filter_log_events(logGroupName=group, startTime=since, **more)
         events = sorted(page.get("events", ()), key=lambda event: event["timestamp"])
-        found.extend((event["timestamp"], event["message"]) for event in events if event["message"].strip())
+        found.extend((event["timestamp"], event["message"]) for event in events if _tells(event["message"]))
         if "nextToken" not in page:
             break
         more = {"nextToken": page["nextToken"]}
     return [message.strip()[:_LONGEST_LINE] for _, message in found]
+
+
+def _tells(line: str) -> bool:
+    # SageMaker asks every few seconds, and soon nothing else would be left at the end of the log.
+    return bool(line.strip()) and _HEALTH_CHECK not in line
