@@ -74,6 +74,7 @@ class RuntimeProject(Construct):
         exports: Sequence[str] = (),
         artifact_files: Sequence[str] = (),
         builds_containers: bool = False,
+        role_name: str | None = None,
     ) -> None:
         """Define the project and its role.
 
@@ -87,13 +88,14 @@ class RuntimeProject(Construct):
             exports: Variables that the program exports to later actions.
             artifact_files: What the program leaves in ``$ML_HOME/artifact`` for the output artifact.
             builds_containers: Whether the program calls Docker, which needs a privileged build.
+            role_name: What its role is called. Default: CloudFormation makes a name.
         """
         super().__init__(scope, construct_id)
         self._allows = [archive.read, *allows]
         self.project = codebuild.PipelineProject(
             self,
             "Resource",
-            role=role(self, "Role", "codebuild.amazonaws.com", self._allows),
+            role=role(self, "Role", "codebuild.amazonaws.com", self._allows, role_name=role_name),
             build_spec=codebuild.BuildSpec.from_object(_build_spec(program, exports, artifact_files)),
             environment=codebuild.BuildEnvironment(
                 build_image=_image(), compute_type=codebuild.ComputeType.SMALL, privileged=builds_containers

@@ -24,8 +24,18 @@ class MetricOptions(TypedDict, total=False):
     period: Duration
 
 
-def endpoint_metric(endpoint_name: str, name: str, statistic: str, options: MetricOptions) -> cloudwatch.Metric:
-    """A metric of the variant that answers, over five minutes unless ``options`` say otherwise."""
+def endpoint_metric(
+    endpoint_name: str, name: str, statistic: str, options: MetricOptions, account: str | None = None
+) -> cloudwatch.Metric:
+    """A metric of the variant that answers, over five minutes unless ``options`` say otherwise.
+
+    Args:
+        endpoint_name: The endpoint.
+        name: The metric's name.
+        statistic: How it is read unless ``options`` say otherwise.
+        options: What the caller chose.
+        account: Where the endpoint is, if that is another account.
+    """
     from aws_cdk import aws_cloudwatch as cloudwatch
 
     return cloudwatch.Metric(
@@ -36,4 +46,5 @@ def endpoint_metric(endpoint_name: str, name: str, statistic: str, options: Metr
         unit=cloudwatch.Unit.MICROSECONDS if name.endswith("Latency") else None,
         statistic=options.get("statistic", statistic),
         period=options.get("period", Duration.minutes(5)),
+        account=account,
     )

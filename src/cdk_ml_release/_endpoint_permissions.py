@@ -21,6 +21,8 @@ class EndpointPermissions:
     stack_name: str
     repo: RepoPermissions
     package_arn: str
+    shared: bool = False
+    """Whether the versions are another account's, which must let models be made of them."""
 
     @property
     def endpoint_arn(self) -> str:
@@ -67,13 +69,18 @@ class EndpointPermissions:
                 Allow([f"sagemaker:{verb}{noun}" for verb in verbs], resources, because=release)
                 for verbs, noun, resources in statements
             ],
-            Allow(["sagemaker:DescribeModelPackage"], [self.package_arn], because=VERSIONS),
+            self._use_version(),
             pass_to_sagemaker(model_role),
             *self.repo.encrypt_volumes(),
             *(self._alarms(scales) if alarms or scales else []),
             *(self._scale() if scales else []),
             *(self._dashboard() if dashboard else []),
         ]
+
+    def _use_version(self) -> Allow:
+        # Source: the SageMaker guide's policy for the versions of another account.
+        verbs = ["sagemaker:DescribeModelPackage", *(["sagemaker:CreateModel"] if self.shared else [])]
+        return Allow(verbs, [self.package_arn], because=VERSIONS)
 
     def _alarms(self, scales: bool) -> list[Allow]:
         own = arn("cloudwatch", f"alarm:{self.stack_name}-*")
@@ -125,22 +132,49 @@ class EndpointPermissions:
 
     def invoke(self, hosting: Hosting) -> list[Allow]:
         """Send requests to the endpoint; to an asynchronous one as objects, and read what becomes of them."""
+        return [self._call(hosting), *self.exchange(hosting)]
+
+    def _call(self, hosting: Hosting) -> Allow:
+        way = "Async" if isinstance(hosting, Asynchronous) else ""
+        return Allow([f"sagemaker:InvokeEndpoint{way}"], [self.endpoint_arn])
+
+    def exchange(self, hosting: Hosting) -> list[Allow]:
+        """Write the objects that an asynchronous endpoint is asked with, and read what becomes of them."""
         if not isinstance(hosting, Asynchronous):
-            return [Allow(["sagemaker:InvokeEndpoint"], [self.endpoint_arn])]
+            return []
         where = f"async/{self.endpoint_name}"
+        return [*self.repo.write(f"{where}/input/*", "callers name their inputs"), *self.repo.read(where)]
+
+    def make_ready(self, *, scales: bool) -> Allow:
+        """Make the endpoint's stack one that can be updated."""
+        # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
+        # Scaling is taken away before an update that it would make fail.
+        return self._on_stack("DescribeStacks", "DeleteStack", *(["UpdateStack"] if scales else []))
+
+    def look_after(self, hosting: Hosting) -> list[Allow]:
+        """Check the endpoint, and undo a release of it that is not right."""
         return [
-            Allow(["sagemaker:InvokeEndpointAsync"], [self.endpoint_arn]),
-            *self.repo.write(f"{where}/input/*", "callers name their inputs"),
-            *self.repo.read(where),
+            Allow(["sagemaker:DescribeEndpoint"], [self.endpoint_arn]),
+            self._call(hosting),
+            self._read_log(),
+            # What fails its check goes back to the release before, or is deleted if there was none.
+            self._on_stack("DescribeStacks", "GetTemplate", "UpdateStack", "DeleteStack"),
         ]
 
-    def on_stack(self, *actions: str) -> Allow:
-        """Actions on the endpoint's stack."""
+    def start_deployment(self, deployment_role: iam.IRole) -> list[Allow]:
+        """Have CloudFormation deploy the endpoint's stack: what CDK gives to a pipeline in the same account."""
+        # Source: CDK's statement for CREATE_UPDATE, without its wildcards.
+        verbs = ["DescribeStacks", "DescribeStackEvents", "DescribeStackResources", "CreateStack", "UpdateStack"]
+        verbs += ["GetTemplate", "GetTemplateSummary", "ValidateTemplate", "GetStackPolicy", "SetStackPolicy"]
+        service = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+        return [self._on_stack(*verbs), Allow(["iam:PassRole"], [deployment_role.role_arn], service)]
+
+    def _on_stack(self, *verbs: str) -> Allow:
         stack = arn("cloudformation", f"stack/{self.stack_name}/*")
+        actions = [f"cloudformation:{verb}" for verb in verbs]
         return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
 
-    def read_log(self) -> Allow:
-        """Read what the endpoint's containers have written."""
+    def _read_log(self) -> Allow:
         group = arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self.endpoint_name}")
         return Allow(["logs:FilterLogEvents"], [f"{group}:*"], because="an ARN of a log group ends in its streams")
 

@@ -43,6 +43,7 @@ def role(
     allows: Iterable[Allow],
     *,
     own_account_only: bool = False,
+    role_name: str | None = None,
 ) -> iam.Role:
     """A role of ``service`` with a policy of its own, which is there before anything can use the role.
 
@@ -52,6 +53,7 @@ def role(
         service: Who assumes it, such as ``codebuild.amazonaws.com``.
         allows: What it may do.
         own_account_only: Whether the service may assume it on behalf of this account only.
+        role_name: What it is called. Default: CloudFormation makes a name.
     """
     document = {"Version": "2012-10-17", "Statement": [each.to_json() for each in allows]}
     return iam.Role(
@@ -59,6 +61,7 @@ def role(
         construct_id,
         assumed_by=_principal(service, own_account_only),
         inline_policies={"Release": iam.PolicyDocument.from_json(document)},
+        role_name=role_name,
     )
 
 

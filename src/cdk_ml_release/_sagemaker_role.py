@@ -51,6 +51,8 @@ def run_container(permissions: RepoPermissions, *, log_group: str, in_vpc: bool 
     return [*permissions.pull(), log, _METRICS, *([_VPC] if in_vpc else [])]
 
 
-def sagemaker_role(scope: Construct, construct_id: str, allows: Iterable[Allow]) -> iam.Role:
+def sagemaker_role(
+    scope: Construct, construct_id: str, allows: Iterable[Allow], *, role_name: str | None = None
+) -> iam.Role:
     """A role that SageMaker assumes, on behalf of this account only: AWS's guide warns of the confused deputy."""
-    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, own_account_only=True)
+    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, own_account_only=True, role_name=role_name)

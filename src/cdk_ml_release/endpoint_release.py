@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Unpack
 
 import jsii
@@ -12,28 +11,29 @@ from aws_cdk import aws_codepipeline_actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._codebuild import RuntimeArchive, RuntimeProject
+from ._codebuild import RuntimeArchive
 from ._endpoint_metrics import MetricOptions, endpoint_metric
+from ._endpoint_name import checked_endpoint_name
 from ._endpoint_permissions import EndpointPermissions
+from ._endpoint_roles import EndpointRoles
 from ._network import private_network
-from ._permissions import Allow, acknowledge, grant, role, wildcards
+from ._permissions import acknowledge, grant, wildcards
 from ._release_plan import release_plan
-from ._sagemaker_role import sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
 from .endpoint_template import EndpointTemplate
 from .hosting import Asynchronous, Hosting, RealTime
-from .runtime.contract import RUN_LABEL_LENGTH, ReleaseSettings, endpoint_record_key
+from .runtime.contract import ReleaseSettings
 from .scaling import Scaling
 from .stage import StageInput, check_stage_name
 from .traffic import TrafficShift
 
 if TYPE_CHECKING:
+    from aws_cdk import Environment, Stack
     from aws_cdk import aws_cloudwatch as cloudwatch
     from aws_cdk import aws_ec2 as ec2
 
-# <endpoint>-<run>-<content> names model and configuration, of which SageMaker allows 63 characters.
-_LONGEST_ENDPOINT_NAME = 63 - 1 - RUN_LABEL_LENGTH - 1 - 6
+    from ._target_environment import TargetEnvironment
 
 
 @jsii.implements(iam.IGrantable)
@@ -48,6 +48,8 @@ class SageMakerEndpointRelease(Construct):
         hosting: How the model is served.
         role: What the model's container runs as.
         deployment_role: What CloudFormation deploys with: it can touch this endpoint only.
+        roles_stack: The stack of these roles, if the endpoint is in another account; else None. A pipeline of your
+            own, in a stack of its own, must depend on it.
         security_group: What the containers' network interfaces belong to; None without a VPC.
         rolls_back: A failed release is followed by the last one that succeeded.
     """
@@ -69,6 +71,7 @@ class SageMakerEndpointRelease(Construct):
         vpc: ec2.IVpc | None = None,
         network_isolation: bool = False,
         dashboard: bool = True,
+        env: Environment | None = None,
     ) -> None:
         """Define the release.
 
@@ -90,14 +93,19 @@ class SageMakerEndpointRelease(Construct):
             network_isolation: Whether the containers reach no network at all.
             dashboard: Whether there is a CloudWatch dashboard named after the endpoint; an account's first three are
                 free.
+            env: The account that the endpoint is in, in this stack's region. The pipeline, its programs and the
+                model's home stay here; a stack ``<endpoint_name>-roles`` holds the roles that must be there. To
+                deploy it with this account's credentials, that account must trust this one:
+                ``cdk bootstrap aws://<account>/<region> --trust <this account>``, see ``docs/environments.md``.
+                Repo and pipeline need an ``encryption_key``; a key that is imported must let the roles use it
+                already, for its policy cannot be changed from here. Default: this stack's own account.
 
         Raises:
             ValueError: if an argument is outside SageMaker's limits, or two cannot be combined.
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
-        name = endpoint_name if endpoint_name is not None else _default_name(repo, construct_id)
-        _check_endpoint_name(name)
+        name = checked_endpoint_name(endpoint_name, repo.model_name, construct_id)
         self.hosting = hosting if hosting is not None else RealTime()
         plan = release_plan(
             self.hosting,
@@ -112,20 +120,27 @@ class SageMakerEndpointRelease(Construct):
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
         self._used = False
-        self._scales = scaling is not None
+        self._target = self._other_account(env, vpc) if env is not None else None
+        self.roles_stack: Stack | None = self._target.stack if self._target is not None else None
         self._shadows = isinstance(self.hosting, RealTime) and self.hosting.shadow is not None
         self._permissions = EndpointPermissions(
             endpoint_name=name, stack_name=self.stack_name, repo=repo.permissions, package_arn=repo.package_arn
         )
         network = private_network(self, vpc, f"Endpoint {name}") if vpc is not None else None
         self.security_group: ec2.ISecurityGroup | None = network.group if network is not None else None
-        captures = plan.capture_percentage > 0
-        model = self._permissions.run_model(self.hosting, captures=captures, in_vpc=vpc is not None)
-        self.role = sagemaker_role(self, "Role", model)
-        deployment = self._permissions.deploy(
-            self.role, scales=scaling is not None, alarms=plan.traffic is not None, dashboard=dashboard
+        roles = EndpointRoles(
+            scope=self,
+            permissions=self._permissions,
+            target=self._target,
+            hosting=self.hosting,
+            scales=scaling is not None,
         )
-        self.deployment_role = role(self, "DeploymentRole", "cloudformation.amazonaws.com", deployment)
+        self.role, self.deployment_role, may = roles.define(
+            captures=plan.capture_percentage > 0,
+            in_vpc=vpc is not None,
+            alarms=plan.traffic is not None,
+            dashboard=dashboard,
+        )
         template = EndpointTemplate(
             endpoint_name=name,
             hosting=self.hosting,
@@ -144,11 +159,21 @@ class SageMakerEndpointRelease(Construct):
             stack_name=self.stack_name,
             bucket=repo.bucket_name,
             parameters={each: value for each, value in known.items() if each in template["Parameters"]},
-        ).to_environment()
+            target_role=self._target.assumed_role_arn if self._target is not None else "",
+        )
         archive = RuntimeArchive(self, {"endpoint.template.json": json.dumps(template, indent=1)})
-        self._prepare = self._prepare_project(archive, settings)
-        self._verify = self._verify_project(archive, settings)
-        acknowledge(self, lambda: wildcards(self, [*model, *deployment, *self._prepare.may(), *self._verify.may()]))
+        files = ["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])]
+        self._prepare = roles.prepare(archive, settings, files)
+        self._verify = roles.verify(archive, settings)
+        acknowledge(self, lambda: wildcards(self, [*may, *self._prepare.may(), *self._verify.may()]))
+
+    def _other_account(self, env: Environment, vpc: ec2.IVpc | None) -> TargetEnvironment | None:
+        # Loaded on use: most releases are in the account of their pipeline.
+        from ._target_environment import target_environment
+
+        return target_environment(
+            self, env, endpoint_name=self.endpoint_name, repo=self.repo, hosting=self.hosting, vpc=vpc
+        )
 
     def _known(self, auto_rollback: AutoRollback | None) -> dict[str, str]:
         """What the deployed stack knows of the endpoint's parameters."""
@@ -166,80 +191,51 @@ class SageMakerEndpointRelease(Construct):
             values |= {name: topic.topic_arn for name, topic in topics.items() if topic is not None}
         return values
 
-    def _prepare_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
-        return RuntimeProject(
-            self,
-            "Prepare",
-            program="runtime.deploy",
-            archive=archive,
-            environment=settings,
-            allows=[
-                *self.repo.permissions.read("runs"),
-                # A stack whose first creation failed cannot be updated: it is cleared away before the next one.
-                # Scaling is taken away before an update that it would make fail.
-                self._permissions.on_stack(
-                    "cloudformation:DescribeStacks",
-                    "cloudformation:DeleteStack",
-                    *(["cloudformation:UpdateStack"] if self._scales else []),
-                ),
-                self._permissions.approve(),
-            ],
-            exports=["RELEASE_NAME"],
-            artifact_files=["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])],
-        )
-
-    def _verify_project(self, archive: RuntimeArchive, settings: dict[str, str]) -> RuntimeProject:
-        permissions = self.repo.permissions
-        return RuntimeProject(
-            self,
-            "Verify",
-            program="runtime.verify",
-            archive=archive,
-            environment=settings,
-            allows=[
-                *permissions.read("runs", "in-service"),
-                *permissions.write(endpoint_record_key(self.endpoint_name)),
-                Allow(["sagemaker:DescribeEndpoint"], [self._permissions.endpoint_arn]),
-                *self._permissions.invoke(self.hosting),
-                self._permissions.read_log(),
-                # What fails its check goes back to the release before, or is deleted if there was none.
-                self._permissions.on_stack(
-                    *(
-                        f"cloudformation:{verb}"
-                        for verb in ("DescribeStacks", "GetTemplate", "UpdateStack", "DeleteStack")
-                    )
-                ),
-            ],
-        )
-
     @property
     def grant_principal(self) -> iam.IPrincipal:
         """The principal that the model runs as."""
         return self.role
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` send requests to the endpoint, and exchange objects with an asynchronous one."""
+        """Let ``grantee`` send requests to the endpoint, and exchange objects with an asynchronous one.
+
+        Args:
+            grantee: A principal of the endpoint's account: no other can be let in.
+
+        Raises:
+            ValueError: if the endpoint is asynchronous and in another account.
+        """
+        if self._target is not None and isinstance(self.hosting, Asynchronous):
+            raise ValueError(
+                f"'grantee' must be able to write to the repo's bucket, got an asynchronous endpoint in "
+                f"{self._target.account}, whose callers are not in the bucket's account; give them permissions of "
+                "their own, or define another MlPipeline in that account"
+            )
         return grant(grantee, self._permissions.invoke(self.hosting))
+
+    def _metric(self, name: str, statistic: str, options: MetricOptions) -> cloudwatch.Metric:
+        account = self._target.account if self._target is not None else None
+        return endpoint_metric(self.endpoint_name, name, statistic, options, account)
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests sent to the endpoint: a count, sum over 5 minutes."""
-        return endpoint_metric(self.endpoint_name, "Invocations", "Sum", options)
+        return self._metric("Invocations", "Sum", options)
 
     def metric_4xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Share of requests that the container refused, from 0 to 1: average over 5 minutes."""
-        return endpoint_metric(self.endpoint_name, "Invocation4XXErrors", "Average", options)
+        return self._metric("Invocation4XXErrors", "Average", options)
 
     def metric_5xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Share of requests that the container failed to answer, from 0 to 1: average over 5 minutes."""
-        return endpoint_metric(self.endpoint_name, "Invocation5XXErrors", "Average", options)
+        return self._metric("Invocation5XXErrors", "Average", options)
 
     def metric_model_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Time that the container took to answer, in microseconds: 99th percentile over 5 minutes."""
-        return endpoint_metric(self.endpoint_name, "ModelLatency", "p99", options)
+        return self._metric("ModelLatency", "p99", options)
 
     def metric_overhead_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Time that SageMaker added to the container's, in microseconds: 99th percentile over 5 minutes."""
-        return endpoint_metric(self.endpoint_name, "OverheadLatency", "p99", options)
+        return self._metric("OverheadLatency", "p99", options)
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions: Prepare, Deploy, Verify, one after the other; with a shadow, Shadow before Deploy.
@@ -260,7 +256,7 @@ class SageMakerEndpointRelease(Construct):
                 f"the stage '{self.stage_name}' is used twice: its actions are in a pipeline already; "
                 "define a second SageMakerEndpointRelease"
             )
-        self._used = True
+        self._used, target = True, self._target
         prepared = codepipeline.Artifact(f"{self.stage_name}Template")
         release = {"ML_RELEASE_NAME": f"#{{{self.stage_name}Prepare.RELEASE_NAME}}"}
         manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}
@@ -274,7 +270,8 @@ class SageMakerEndpointRelease(Construct):
                 template_path=prepared.at_path("template.json"),
                 template_configuration=prepared.at_path(configuration),
                 admin_permissions=False,
-                deployment_role=self.deployment_role,
+                deployment_role=self.deployment_role if target is None else target.deployment_role,
+                role=target.pipeline_role if target is not None else None,
             )
             for order, (name, configuration) in enumerate(steps.items(), start=2)
         ]
@@ -286,17 +283,3 @@ class SageMakerEndpointRelease(Construct):
             *deployments,
             self._verify.action("Verify", last, given.source, manifest | release, namespace=f"{self.stage_name}Verify"),
         ]
-
-
-def _default_name(repo: MlArtifactRepo, construct_id: str) -> str:
-    return f"{repo.model_name}-{re.sub('[^a-z0-9]+', '-', construct_id.lower()).strip('-')}"
-
-
-def _check_endpoint_name(name: str) -> None:
-    # SageMaker takes capitals too, but spells them differently in names and in ARNs, which permissions are made of.
-    if not re.fullmatch(r"[a-z0-9](-*[a-z0-9])*", name) or len(name) > _LONGEST_ENDPOINT_NAME:
-        raise ValueError(
-            f"'endpoint_name' must be 1 to {_LONGEST_ENDPOINT_NAME} small letters, digits and hyphens known at "
-            f"synthesis, got {name!r} ({len(name)}); models and configurations are named after it within "
-            "SageMaker's 63 characters"
-        )

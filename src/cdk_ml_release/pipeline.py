@@ -123,6 +123,8 @@ class MlPipeline(Construct):
         name = stage.stage_name
         if name in self._stage_names:
             raise ValueError(f"'stages' must have names of their own, got '{name}' twice; rename one of them")
+        if isinstance(stage, SageMakerEndpointRelease) and stage.roles_stack is not None:
+            self._share_artifacts(stage, stage.roles_stack)
         self._choose_before(stage)
         actions = list(stage.actions(self._given))
         failure = codepipeline.FailureConditions(result=codepipeline.Result.ROLLBACK) if stage.rolls_back else None
@@ -145,9 +147,21 @@ class MlPipeline(Construct):
         if isinstance(stage, MlBuildStage) and self.node.try_find_child("Notifications") is None:
             notices = pipeline_notices(self.pipeline.pipeline_name, stage.repo.model_name)
             Notifications(self, "Notifications", topic, notices)
-        if isinstance(stage, SageMakerEndpointRelease):
+        # What happens to an endpoint of another account is told on that account's event bus only.
+        if isinstance(stage, SageMakerEndpointRelease) and stage.roles_stack is None:
             notice = endpoint_notice(stage.endpoint_name, stage.repo.model_name)
             Notifications(self, f"{stage.stage_name}Notifications", topic, [notice])
+
+    def _share_artifacts(self, stage: SageMakerEndpointRelease, roles: Stack) -> None:
+        """What the actions hand on is read in another account, by a role that must be there first."""
+        key = self._artifacts.encryption_key
+        if key is None:
+            raise ValueError(
+                f"'encryption_key' must be given to the MlPipeline that releases '{stage.stage_name}' to another "
+                "account, got None; a key that AWS manages cannot be used there, so pass a kms.Key"
+            )
+        for owner in (self, key):
+            Stack.of(owner).node.add_dependency(roles)
 
     def _choose_before(self, stage: ReleaseStage) -> None:
         """Where no approval has done it yet, choose the model before the first stage that may ask which it is."""

@@ -27,6 +27,8 @@ class StackArtifact:
     name: str
     template: Mapping[str, Any]
     parameters: Mapping[str, str]
+    account: str | None
+    """The account that it must be deployed to, or None if it does not say."""
     region: str | None
     """Where it must be deployed, or None if it does not say."""
 
@@ -62,7 +64,11 @@ class Assembly:
             raise AssemblyError(f"'{self.folder}' is no cloud assembly, it has no manifest.json: run 'cdk synth' first")
 
     def stacks(self) -> list[StackArtifact]:
-        """Its stacks, each after those it depends on."""
+        """Its stacks, each after those it depends on.
+
+        Raises:
+            AssemblyError: if they are in several accounts, of which a rehearsal has one.
+        """
         artifacts = self._artifacts()
         done: dict[str, StackArtifact | None] = {}
 
@@ -78,7 +84,15 @@ class Assembly:
 
         for artifact_id in artifacts:
             visit(artifact_id)
-        return [stack for stack in done.values() if stack is not None]
+        stacks = [stack for stack in done.values() if stack is not None]
+        accounts = {stack.account: stack.name for stack in stacks if stack.account is not None}
+        if len(accounts) > 1:
+            told = " and ".join(f"'{name}' in {account}" for account, name in accounts.items())
+            raise AssemblyError(
+                f"its stacks are in several accounts, {told}, and a rehearsal has one: synthesize the app without the "
+                "'env' of the release, so that all stages are in one account"
+            )
+        return stacks
 
     def assets(self, account: str, region: str) -> Iterator[Asset]:
         """Its file assets, with the names of account and region filled in.
@@ -108,11 +122,12 @@ class Assembly:
     def _stack(self, artifact: Mapping[str, Any]) -> StackArtifact:
         properties = artifact["properties"]
         template = json.loads((self.folder / properties["templateFile"]).read_text(encoding="utf-8"))
-        region = artifact["environment"].rpartition("/")[2]
+        account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
         return StackArtifact(
             name=properties.get("stackName", properties["templateFile"].partition(".")[0]),
             template=template,
             parameters=properties.get("parameters", {}),
+            account=None if account == "unknown-account" else account,
             region=None if region == "unknown-region" else region,
         )
 

@@ -106,6 +106,7 @@ CONCEPTS: Mapping[str, Known] = {
     "Time": _real("the machine's clock, declared waits aside; nothing waits longer than it must"),
     "Stage conditions": _imitated("VariableCheck before and after a stage, RETRY and ROLLBACK on failure"),
     "Skipped stages": _imitated("no retry, no roll-back; a guess: an action that names their variables fails"),
+    "Several accounts": _skipped("refused by name; releases to another account are tested as templates only"),
     "Pipeline variables": _imitated("defaults, values at the start, none empty; a roll-back has the earlier"),
     "Execution mode": _imitated("QUEUED whatever is declared: one execution in a stage, in the order of their starts"),
 }

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from .contract import StageFailed
+
 _Answer = TypeVar("_Answer")
 
 # What botocore calls a throttled or an overloaded service, where its own retries were not enough.
@@ -44,11 +46,58 @@ def client(service: str) -> Any:
     """A client that rides out throttling and passing faults, whatever the retries of the installed boto3 are."""
     # Imported on use: whoever only reads the records of a release needs no boto3, which takes a while to load.
     import boto3
+
+    return boto3.client(service, config=_config())
+
+
+def clients_as(role_arn: str, client: Callable[[str], Any] = client) -> Callable[[str], Any]:
+    """What gives the clients of another account: as patient, and with credentials that are renewed in time.
+
+    Args:
+        role_arn: The role to assume; without one, ``client`` itself is given.
+        client: Gives the client of a service in the own account.
+    """
+    if not role_arn:
+        return client
+    import boto3
+    from botocore.credentials import CredentialResolver, DeferredRefreshableCredentials
+    from botocore.session import Session
+
+    sts = client("sts")
+
+    def assume() -> dict[str, str]:
+        # From one role to another, AWS allows an hour, which a release may well take.
+        try:
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName="ml-release")["Credentials"]
+        except ClientError as error:
+            raise StageFailed(
+                f"the endpoint's account does not let this build in as {role_arn}: {message(error)}; deploy the stack "
+                "of its roles, then retry the stage"
+            ) from None
+        return {
+            "access_key": made["AccessKeyId"],
+            "secret_key": made["SecretAccessKey"],
+            "token": made["SessionToken"],
+            "expiry_time": made["Expiration"].isoformat(),
+        }
+
+    class AssumedRole:
+        METHOD = CANONICAL_NAME = "ml-release"
+
+        def load(self) -> DeferredRefreshableCredentials:
+            return DeferredRefreshableCredentials(refresh_using=assume, method=self.METHOD)
+
+    session = Session()
+    session.register_component("credential_provider", CredentialResolver([AssumedRole()]))
+    there = boto3.Session(botocore_session=session)
+    return lambda service: there.client(service, config=_config())
+
+
+def _config() -> Any:
     from botocore.config import Config
 
     # SageMaker gives a model 60 seconds to answer; with botocore's own 60 the client would hang up first.
-    config = Config(retries={"mode": "standard", "total_max_attempts": 6}, read_timeout=70)
-    return boto3.client(service, config=config)
+    return Config(retries={"mode": "standard", "total_max_attempts": 6}, read_timeout=70)
 
 
 def code(error: ClientError) -> str:

@@ -189,10 +189,13 @@ class ReleaseSettings:
     bucket: str
     parameters: Mapping[str, str]
     """The parameters of the endpoint's template that the deployed stack knows, such as ``ModelRoleArn``."""
+    target_role: str = ""
+    """The role to assume for whatever is about the endpoint, if that is in another account."""
 
     def to_environment(self) -> dict[str, str]:
         """The settings as environment variables."""
-        return {
+        target = {"ML_TARGET_ROLE": self.target_role} if self.target_role else {}
+        return target | {
             "ML_ENDPOINT_NAME": self.endpoint_name,
             "ML_STACK_NAME": self.stack_name,
             "ML_BUCKET": self.bucket,
@@ -207,6 +210,7 @@ class ReleaseSettings:
             stack_name=env["ML_STACK_NAME"],
             bucket=env["ML_BUCKET"],
             parameters=json.loads(env["ML_PARAMETERS"]),
+            target_role=env.get("ML_TARGET_ROLE", ""),
         )
 
 

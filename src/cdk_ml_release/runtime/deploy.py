@@ -34,7 +34,8 @@ def deploy(
     manifest = read_manifest(client("s3"), settings.bucket, env["ML_MANIFEST_KEY"])
     text = Path(env["ML_HOME"], "endpoint.template.json").read_text(encoding="utf-8")
     template = json.loads(text)
-    cloudformation = client("cloudformation")
+    # Only the endpoint may be in another account: the registry and the bucket are here.
+    cloudformation = aws.clients_as(settings.target_role, client)("cloudformation")
     stack = endpoint_stack.ready(cloudformation, settings.stack_name, pace)
     endpoint_stack.check_change(stack, template)
     approve(client("sagemaker"), manifest, settings.endpoint_name, pace)

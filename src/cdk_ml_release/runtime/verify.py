@@ -43,18 +43,20 @@ def verify(
     settings = ReleaseSettings.from_environment(env)
     s3 = client("s3")
     manifest = read_manifest(s3, settings.bucket, env["ML_MANIFEST_KEY"])
-    cloudformation = client("cloudformation")
+    # Only the endpoint may be in another account: the bucket is here.
+    there = aws.clients_as(settings.target_role, client)
+    cloudformation = there("cloudformation")
     written = storage.read(s3, settings.bucket, endpoint_record_key(settings.endpoint_name))
     before = Record.from_json(written) if written is not None else None
     try:
-        check_configuration(client("sagemaker"), settings.endpoint_name, env["ML_RELEASE_NAME"], pace)
+        check_configuration(there("sagemaker"), settings.endpoint_name, env["ML_RELEASE_NAME"], pace)
         content = storage.read(s3, *storage.split(manifest.predictions_uri))
         rows = predictions.read(content, manifest.predictions_uri)
-        ask = _ask(settings, env["ML_RELEASE_NAME"], s3, client("sagemaker-runtime"), pace)
+        ask = _ask(settings, env["ML_RELEASE_NAME"], s3, there("sagemaker-runtime"), pace)
         replay(ask, settings.endpoint_name, rows)
     except StageFailed as refusal:
         # Read first: going back takes the fleet away that has written it.
-        lines = endpoint_log.last_lines(client("logs"), settings.endpoint_name, pace)
+        lines = endpoint_log.last_lines(there("logs"), settings.endpoint_name, pace)
         log = f"; its log ends: {' | '.join(lines)}" if lines else ""
         undone = take_back(cloudformation, settings.stack_name, env["ML_RELEASE_NAME"], before, pace)
         raise StageFailed(f"{refusal}{log}; {undone}") from None

@@ -1,0 +1,109 @@
+"""What an endpoint runs as and is deployed with, and the programs of its release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from ._codebuild import RuntimeArchive, RuntimeProject
+from ._endpoint_permissions import EndpointPermissions
+from ._permissions import Allow, role
+from ._sagemaker_role import sagemaker_role
+from .hosting import Hosting
+from .runtime.contract import ReleaseSettings, endpoint_record_key
+
+if TYPE_CHECKING:
+    from ._target_environment import TargetEnvironment
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointRoles:
+    """The roles of an endpoint, in its own account, and the programs that release to it, in the pipeline's.
+
+    Attributes:
+        scope: The release.
+        permissions: What is allowed on the endpoint and the model's home.
+        target: The endpoint's account, if it is another one.
+        hosting: How the model is served.
+        scales: Whether the number of instances follows the traffic.
+    """
+
+    scope: Construct
+    permissions: EndpointPermissions
+    target: TargetEnvironment | None
+    hosting: Hosting
+    scales: bool
+
+    def define(
+        self, *, captures: bool, in_vpc: bool, alarms: bool, dashboard: bool
+    ) -> tuple[iam.Role, iam.Role, list[Allow]]:
+        """Define what the model's container runs as and what CloudFormation deploys with.
+
+        Returns:
+            The two roles, and what they may do as far as they are in the release's own stack.
+        """
+        target, service = self.target, "cloudformation.amazonaws.com"
+
+        def model_may(permissions: EndpointPermissions) -> list[Allow]:
+            return permissions.run_model(self.hosting, captures=captures, in_vpc=in_vpc)
+
+        def deployment_may(permissions: EndpointPermissions, model: iam.Role) -> list[Allow]:
+            return permissions.deploy(model, scales=self.scales, alarms=alarms, dashboard=dashboard)
+
+        if target is None:
+            model = model_may(self.permissions)
+            model_role = sagemaker_role(self.scope, "Role", model)
+            deployment = deployment_may(self.permissions, model_role)
+            return model_role, role(self.scope, "DeploymentRole", service, deployment), [*model, *deployment]
+        at_home, there = target.permissions(self.permissions)
+        model = target.narrowed(model_may(there))
+        model_role = sagemaker_role(target.stack, "Role", model, role_name=target.names["model"])
+        deployment = target.narrowed(deployment_may(there, model_role))
+        deployment_role = role(
+            target.stack, "DeploymentRole", service, deployment, role_name=target.names["deployment"]
+        )
+        target.share(model_may(at_home), deployment_may(at_home, model_role))
+        target.add_roles(there, self.hosting, deployment_role, [*model, *deployment])
+        return model_role, deployment_role, []
+
+    def prepare(
+        self, archive: RuntimeArchive, settings: ReleaseSettings, artifact_files: Sequence[str]
+    ) -> RuntimeProject:
+        """The program before the deployment."""
+        return RuntimeProject(
+            self.scope,
+            "Prepare",
+            program="runtime.deploy",
+            archive=archive,
+            environment=settings.to_environment(),
+            allows=[
+                *self.permissions.repo.read("runs"),
+                *([self.permissions.make_ready(scales=self.scales)] if self.target is None else [self.target.assume]),
+                self.permissions.approve(),
+            ],
+            exports=["RELEASE_NAME"],
+            artifact_files=artifact_files,
+            role_name=self.target.names["prepare"] if self.target is not None else None,
+        )
+
+    def verify(self, archive: RuntimeArchive, settings: ReleaseSettings) -> RuntimeProject:
+        """The program behind the deployment."""
+        repo = self.permissions.repo
+        return RuntimeProject(
+            self.scope,
+            "Verify",
+            program="runtime.verify",
+            archive=archive,
+            environment=settings.to_environment(),
+            allows=[
+                *repo.read("runs", "in-service"),
+                *repo.write(endpoint_record_key(settings.endpoint_name)),
+                *self.permissions.exchange(self.hosting),
+                *(self.permissions.look_after(self.hosting) if self.target is None else [self.target.assume]),
+            ],
+            role_name=self.target.names["verify"] if self.target is not None else None,
+        )

@@ -1,0 +1,210 @@
+"""Another account for an endpoint: the roles that live there, and what they may do there and at home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aws_cdk import Environment, Stack, Stage, Token, region_info
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from ._endpoint_permissions import EndpointPermissions
+from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
+from ._sharing import Sharing
+from .artifact_repo import MlArtifactRepo
+from .hosting import Hosting, Serverless
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
+
+_ROLES = ("model", "deployment", "pipeline", "release")
+_PROJECTS = ("prepare", "verify")
+_UNNAMED = "the other account's stack is deployed first and cannot know it, but its own policy says which one it is"
+
+
+def target_environment(
+    scope: Construct,
+    env: Environment,
+    *,
+    endpoint_name: str,
+    repo: MlArtifactRepo,
+    hosting: Hosting,
+    vpc: ec2.IVpc | None,
+) -> TargetEnvironment | None:
+    """The account that ``env`` names, or None if the release is there anyway.
+
+    Raises:
+        ValueError: if an endpoint cannot be released to there.
+    """
+    home = Stack.of(scope)
+    account = env.account if env.account is not None else home.account
+    region = env.region if env.region is not None else home.region
+    if account == home.account and region == home.region:
+        return None
+    unknown = [name for name, value in _places(home, account, region).items() if Token.is_unresolved(value)]
+    if unknown:
+        raise ValueError(
+            f"'env' must name an account and a region, and so must the stack of the release, got no {unknown[0]} "
+            "known at synthesis; give both an aws_cdk.Environment(account='111111111111', region='eu-central-1'), and "
+            "run 'cdk bootstrap --trust' for the other account as docs/environments.md shows"
+        )
+    if region != home.region:
+        raise ValueError(
+            f"the region of 'env' must be the release's own, {home.region}, got {region!r}: SageMaker reads a model's "
+            "image and data only in the region of its endpoint; define another MlPipeline in a stack in that region"
+        )
+    if repo.encryption_key is None:
+        raise ValueError(
+            f"'env' of another account, {account}, needs a key that both accounts can use, got an MlArtifactRepo "
+            f"'{repo.model_name}' without 'encryption_key': SageMaker would encrypt the model with a key that AWS "
+            "manages for one account; give MlArtifactRepo and MlPipeline an 'encryption_key'"
+        )
+    if isinstance(hosting, Serverless):
+        raise ValueError(
+            f"'env' of another account, {account}, cannot be used with serverless hosting, whose image SageMaker wants "
+            "in the endpoint's own account; use RealTime or Asynchronous, or define another MlPipeline in that account"
+        )
+    if vpc is not None:
+        raise ValueError(
+            f"'env' of another account, {account}, cannot be used with 'vpc', whose subnets would have to be there; "
+            "leave it out, or define another MlPipeline in that account"
+        )
+    return TargetEnvironment(scope, account=account, endpoint_name=endpoint_name, repo=repo)
+
+
+def _places(home: Stack, account: str, region: str) -> dict[str, str]:
+    return {
+        "account of 'env'": account,
+        "region of 'env'": region,
+        "account of the stack": home.account,
+        "region of the stack": home.region,
+    }
+
+
+class TargetEnvironment:
+    """The roles of a release to another account, in a stack of their own there.
+
+    They have names, so that the two stacks need no exports of each other. Four may do things there: the model's
+    container, CloudFormation, the pipeline's action that starts CloudFormation, and the programs that prepare and
+    verify, which stay at home and assume the fourth.
+
+    Attributes:
+        stack: The stack of the roles, deployed before the stacks that name them in policies.
+        account: The account that the endpoint is in.
+        pipeline_role: What the pipeline assumes there, as the pipeline's own stack sees it.
+        deployment_role: What CloudFormation deploys with there, likewise.
+        names: The names of the roles there, and of the two roles at home that may assume the fourth.
+    """
+
+    def __init__(self, scope: Construct, *, account: str, endpoint_name: str, repo: MlArtifactRepo) -> None:
+        """Define the stack; its roles come with :meth:`add_roles`."""
+        home = Stack.of(scope)
+        self._home, self._region, self._repo = home.account, home.region, repo
+        # Written out: CDK tells another account from its own by ARNs that it can read.
+        self._partition = region_info.RegionInfo.get(self._region).partition or "aws"
+        self.account = account
+        self.names = {each: f"{endpoint_name}-{each}" for each in (*_ROLES, *_PROJECTS)}
+        self.stack = Stack(
+            Stage.of(scope),
+            f"{endpoint_name}-roles",
+            stack_name=f"{endpoint_name}-roles",
+            description=f"What releases to the endpoint {endpoint_name} need in its account",
+            env=Environment(account=account, region=self._region),
+        )
+        # CDK may not change them: what it would add to their policies are names that this stack cannot know.
+        self.pipeline_role, self.deployment_role = (
+            iam.Role.from_role_arn(scope, construct_id, self._role_arn(account, name), mutable=False)
+            for construct_id, name in (("PipelineRole", "pipeline"), ("DeploymentRole", "deployment"))
+        )
+
+    def _role_arn(self, account: str, name: str) -> str:
+        return f"arn:{self._partition}:iam::{account}:role/{self.names[name]}"
+
+    @property
+    def assume(self) -> Allow:
+        """Act in the endpoint's account."""
+        return Allow(["sts:AssumeRole"], [self.assumed_role_arn])
+
+    @property
+    def assumed_role_arn(self) -> str:
+        """The role that the programs assume."""
+        return self._role_arn(self.account, "release")
+
+    def permissions(self, own: EndpointPermissions) -> tuple[EndpointPermissions, EndpointPermissions]:
+        """The permissions of the endpoint's roles as the home knows them, and as they are written there."""
+        at_home = f"{self._region}:{self._home}"
+        repo = replace(
+            own.repo,
+            bucket_arn=f"arn:{self._partition}:s3:::*",
+            key_arn=f"arn:{self._partition}:kms:{at_home}:key/*",
+            images_arn=f"arn:{self._partition}:ecr:{at_home}:repository/{self._repo.model_name}",
+        )
+        package = f"arn:{self._partition}:sagemaker:{at_home}:model-package/{self._repo.model_name}/*"
+        return replace(own, shared=True), replace(own, repo=repo, package_arn=package, shared=True)
+
+    def narrowed(self, allows: Iterable[Allow]) -> list[Allow]:
+        """The same, on nothing but buckets of the home account, and with the reason for what they cannot name."""
+        bucket = f"arn:{self._partition}:s3:::*"
+        found = []
+        for each in allows:
+            if each.resources[0].startswith(bucket):
+                conditions = {**(each.conditions or {}), "StringEquals": {"aws:ResourceAccount": self._home}}
+                each = replace(each, conditions=conditions)
+            found.append(each if each.because else replace(each, because=_UNNAMED))
+        return found
+
+    def add_roles(
+        self, there: EndpointPermissions, hosting: Hosting, deployment: iam.IRole, others: Iterable[Allow]
+    ) -> None:
+        """Define what the pipeline and its programs assume.
+
+        Args:
+            there: The permissions on the endpoint, as they are written there.
+            hosting: How the model is served.
+            deployment: What CloudFormation deploys with.
+            others: What the other roles of the stack may do.
+        """
+        pipeline = self.narrowed([*there.start_deployment(deployment), *_read_artifacts(there.repo)])
+        release = there.look_after(hosting)
+        home = iam.AccountPrincipal(self._home)
+        # The two roles may not be there yet, so they are a condition: a principal would have to exist.
+        projects = [self._role_arn(self._home, each) for each in _PROJECTS]
+        programs = home.with_conditions({"ArnEquals": {"aws:PrincipalArn": projects}})
+        # The name of the pipeline's role is not known here; its account decides who may assume this one.
+        self._role("PipelineRole", "pipeline", home, pipeline)
+        self._role("ReleaseRole", "release", programs, release)
+        acknowledge(self.stack, lambda: wildcards(self.stack, [*others, *pipeline, *release]))
+
+    def _role(self, construct_id: str, name: str, principal: iam.IPrincipal, allows: list[Allow]) -> None:
+        document = {"Version": "2012-10-17", "Statement": [each.to_json() for each in allows]}
+        iam.Role(
+            self.stack,
+            construct_id,
+            role_name=self.names[name],
+            assumed_by=principal,
+            inline_policies={"Release": iam.PolicyDocument.from_json(document)},
+        )
+
+    def share(self, model: Iterable[Allow], deployment: Iterable[Allow]) -> None:
+        """Let the roles use the home of the model.
+
+        Args:
+            model: What the model's role may do, with the ARNs that the home knows.
+            deployment: What the deployment's role may do, likewise.
+        """
+        sharing = Sharing.of(self._repo)
+        sharing.let(self._role_arn(self.account, "model"), model, self.stack)
+        sharing.let(self._role_arn(self.account, "deployment"), deployment, self.stack)
+        sharing.let_service_pull(self.account)
+
+
+def _read_artifacts(repo: RepoPermissions) -> list[Allow]:
+    # The pipeline's own bucket and key, which let this role in by policies that CDK writes.
+    keys = [repo.key_arn] if repo.key_arn is not None else []
+    return [
+        Allow(["s3:GetObject", "s3:GetObjectVersion"], [f"{repo.bucket_arn}/*"]),
+        Allow(["s3:GetBucketLocation", "s3:ListBucket"], [repo.bucket_arn]),
+        Allow(["kms:Decrypt", "kms:DescribeKey"], keys),
+    ]
