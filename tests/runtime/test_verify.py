@@ -219,6 +219,20 @@ def test_only_the_end_of_the_log_is_told_and_no_long_line_of_it(s3):
         account.verify()
 
 
+def test_requests_that_were_answered_do_not_crowd_the_reason_out(s3):
+    account = Released(s3, FakeEndpoint(skewed))
+    served = ['127.0.0.1 - - [23/Nov/2026 02:03:14] "POST /invocations HTTP/1.1" 200 -'] * 50
+    failed = '"POST /invocations HTTP/1.1" 500 -'
+    account.log = FakeEndpointLog([[["the scaler is missing", "Exception on /invocations", failed, *served]]])
+
+    with pytest.raises(StageFailed) as refusal:
+        account.verify()
+
+    assert f"; its log ends: the scaler is missing | Exception on /invocations | {failed}; taken out" in str(
+        refusal.value
+    )
+
+
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
 def test_a_log_that_cannot_be_read_does_not_hide_the_reason(s3, code):
     account = Released(s3, FakeEndpoint(skewed))

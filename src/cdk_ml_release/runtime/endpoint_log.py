@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from itertools import islice
@@ -12,7 +13,8 @@ from botocore.exceptions import ClientError
 from . import aws
 
 _MOST_LINES = 5
-_HEALTH_CHECK = "/ping"
+# Health checks come every few seconds, and a check of predictions asks dozens of times.
+_ROUTINE = re.compile(r"/ping|POST /invocations[^\"]*\" 2\d\d\b")
 _LONGEST_LINE = 200
 _MOST_PAGES = 20
 _LOOK_BACK_SECONDS = 900
@@ -26,7 +28,9 @@ def log_group(endpoint_name: str) -> str:
 
 
 def last_lines(logs: Any, endpoint_name: str, pace: aws.Pace) -> list[str]:
-    """The last lines of a quarter of an hour, at most five, of at most 200 characters each, health checks aside.
+    """The last lines of a quarter of an hour, at most five, of at most 200 characters each.
+
+    Health checks and requests that were answered are left out: soon nothing else would be at the end of a log.
 
     A log that cannot be read must not hide why it was looked at: there are no lines then.
 
@@ -63,5 +67,4 @@ def _lines(logs: Any, group: str, since: int) -> list[str]:
 
 
 def _tells(line: str) -> bool:
-    # SageMaker asks every few seconds, and soon nothing else would be left at the end of the log.
-    return bool(line.strip()) and _HEALTH_CHECK not in line
+    return bool(line.strip()) and _ROUTINE.search(line) is None
