@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,16 @@ def private_bucket(
         lifecycle_rules=[keeps],
         removal_policy=removal_policy,
     )
+
+
+def check_key_prefix(argument: str, prefix: str, *, example: str) -> None:
+    """Refuse what cannot be the prefix of keys that a person has chosen.
+
+    Raises:
+        ValueError: if it is no folder, or has characters that S3 advises against.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/", prefix):
+        raise ValueError(f"'{argument}' must be a key prefix that ends with a slash, got {prefix!r}; use '{example}'")
 
 
 @cache

@@ -10,7 +10,7 @@ from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_sns as sns
 
 from ._choice import choice_namespace
-from .stage import StageInput, check_stage_name
+from .stage import StageInput, build_before, check_stage_name
 
 
 class Approval:
@@ -43,16 +43,12 @@ class Approval:
         Raises:
             ValueError: if no build came before: there is nothing to approve.
         """
-        if given.build is None:
-            raise ValueError(
-                f"the approval '{self.stage_name}' must come after an MlBuildStage, got none before it; "
-                "move it behind the build whose model it approves"
-            )
-        bucket = given.build.repo.bucket_name
+        build = build_before(given, self.stage_name, "approval", "approves")
+        bucket = build.repo.bucket_name
         chosen: list[codepipeline.IAction] = []
         if given.version is not None:
             namespace = choice_namespace(self.stage_name)
-            chosen = [given.build.choose(given, namespace=namespace)]
+            chosen = [build.choose(given, namespace=namespace)]
             given = replace(given, chosen_by=namespace)
         question = actions.ManualApprovalAction(
             action_name="Approve",

@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ._bucket import days, private_bucket
+from ._bucket import check_key_prefix, days, private_bucket
 from ._permissions import (
     CDK_BUCKET_ACTIONS,
     Allow,
@@ -271,8 +271,7 @@ def _check_code_name(name: str) -> None:
 
 
 def _check_data(folder: str | None, bucket: s3.IBucket | None, prefix: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/", prefix):
-        raise ValueError(f"'data_prefix' must be a key prefix that ends with a slash, got {prefix!r}; use 'data/'")
+    check_key_prefix("data_prefix", prefix, example="data/")
     if folder is not None and bucket is not None:
         raise ValueError(
             f"'data_folder' ({folder!r}) cannot be used together with 'data_bucket', whose data is there already; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import jsii
 from aws_cdk import aws_codepipeline as codepipeline
@@ -11,20 +10,19 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ._bucket import check_key_prefix
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._permissions import Allow, acknowledge, arn, grant, pass_to_sagemaker, read_prefixes, wildcards
+from ._release_name import checked_release_name
 from ._sagemaker_role import run_container, sagemaker_role
 from ._transform_request import transform_request
 from .artifact_repo import MlArtifactRepo
 from .jobs import TransformJob, check_whole_number
 from .runtime.batch_settings import BatchSettings
-from .runtime.contract import RUN_LABEL_LENGTH, endpoint_record_key
-from .stage import StageInput, check_stage_name
+from .runtime.contract import endpoint_record_key
+from .stage import SingleUse, StageInput, build_before, check_stage_name
 
-# <batch>-<run>-<content> names model and jobs, of which SageMaker allows 63 characters.
-_LONGEST_BATCH_NAME = 63 - 1 - RUN_LABEL_LENGTH - 1 - 6
 _EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
-_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/")
 
 
 @jsii.implements(iam.IGrantable)
@@ -75,15 +73,14 @@ class BatchTransformRelease(Construct):
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
-        name = batch_name if batch_name is not None else _default_name(repo, construct_id)
-        _check_batch_name(name)
+        name = checked_release_name("batch_name", batch_name, repo.model_name, construct_id, "models and jobs")
         _check_input_prefix(input_prefix, own=input_bucket is None)
         check_whole_number("max_failed_records", max_failed_records, at_least=0, at_most=1000)
         job = job or TransformJob()
         self.repo = repo
         self.stage_name = construct_id
         self.batch_name = name
-        self._used = False
+        self._use = SingleUse(construct_id, "BatchTransformRelease")
         self._input = self._read_input(input_bucket, input_prefix)
         model = self._run_model()
         self.role = sagemaker_role(self, "Role", model)
@@ -195,39 +192,15 @@ class BatchTransformRelease(Construct):
         Raises:
             ValueError: if no build came before, or the stage is in a pipeline already.
         """
-        if given.build is None:
-            raise ValueError(
-                f"the release '{self.stage_name}' must come after an MlBuildStage, got none before it; "
-                "move it behind the build whose model it releases"
-            )
-        if self._used:
-            raise ValueError(
-                f"the stage '{self.stage_name}' is used twice: its actions are in a pipeline already; "
-                "define a second BatchTransformRelease"
-            )
-        self._used = True
+        build_before(given, self.stage_name, "release", "releases")
+        self._use.begin()
         environment = {"ML_EXECUTION_ID": _EXECUTION_ID, "ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}
         namespace = f"{self.stage_name}Transform"
         return [self._transform.action("Transform", 1, given.source, environment, namespace=namespace)]
 
 
-def _default_name(repo: MlArtifactRepo, construct_id: str) -> str:
-    return f"{repo.model_name}-{re.sub('[^a-z0-9]+', '-', construct_id.lower()).strip('-')}"
-
-
-def _check_batch_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9](-*[a-z0-9])*", name) or len(name) > _LONGEST_BATCH_NAME:
-        raise ValueError(
-            f"'batch_name' must be 1 to {_LONGEST_BATCH_NAME} small letters, digits and hyphens known at "
-            f"synthesis, got {name!r} ({len(name)}); models and jobs are named after it in 63"
-        )
-
-
 def _check_input_prefix(prefix: str, *, own: bool) -> None:
-    if not _PREFIX.fullmatch(prefix):
-        raise ValueError(
-            f"'input_prefix' must be a key prefix that ends with a slash, got {prefix!r}; use 'batch-input/'"
-        )
+    check_key_prefix("input_prefix", prefix, example="batch-input/")
     if own and prefix.startswith("batch/"):
         raise ValueError(
             f"'input_prefix' must not be under 'batch/', where the results go, got {prefix!r}; use 'batch-input/'"

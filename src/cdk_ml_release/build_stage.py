@@ -19,7 +19,7 @@ from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
 from .quality_gate import QualityGate
 from .runtime.contract import NEW_VERSION, BuildRun, BuildSettings
-from .stage import StageInput, check_stage_name
+from .stage import SingleUse, StageInput, check_stage_name
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -78,7 +78,7 @@ class MlBuildStage(Construct):
         self.repo = repo
         self.stage_name = construct_id
         self.security_group: ec2.ISecurityGroup | None = None
-        self._used = False
+        self._use = SingleUse(construct_id, "MlBuildStage")
         processing = [*self._run_job("ProcessingJobs", vpc), *repo.permissions.read_data()]
         training = self._run_job("TrainingJobs", vpc)
         self.processing_role = sagemaker_role(self, "ProcessingRole", processing)
@@ -234,12 +234,7 @@ class MlBuildStage(Construct):
         Raises:
             ValueError: if the stage is in a pipeline already.
         """
-        if self._used:
-            raise ValueError(
-                f"the stage '{self.stage_name}' is used twice: its actions are in a pipeline already; "
-                "define a second MlBuildStage"
-            )
-        self._used = True
+        self._use.begin()
         names = {task: f"{self.stage_name}{task}" for task in ("Container", "Preprocess", "Train", "Evaluate")}
         image = BuildRun(
             execution_id=_EXECUTION_ID, image_uri=f"#{{{names['Container']}.IMAGE_URI}}", commit=given.commit

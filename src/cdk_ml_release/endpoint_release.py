@@ -13,11 +13,11 @@ from constructs import Construct
 
 from ._codebuild import RuntimeArchive
 from ._endpoint_metrics import MetricOptions, endpoint_metric
-from ._endpoint_name import checked_endpoint_name
 from ._endpoint_permissions import EndpointPermissions
 from ._endpoint_roles import EndpointRoles
 from ._network import private_network
 from ._permissions import acknowledge, grant, wildcards
+from ._release_name import checked_release_name
 from ._release_plan import release_plan
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
@@ -25,7 +25,7 @@ from .endpoint_template import EndpointTemplate
 from .hosting import Asynchronous, Hosting, RealTime
 from .runtime.contract import ReleaseSettings
 from .scaling import Scaling
-from .stage import StageInput, check_stage_name
+from .stage import SingleUse, StageInput, build_before, check_stage_name
 from .traffic import TrafficShift
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class SageMakerEndpointRelease(Construct):
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
-        name = checked_endpoint_name(endpoint_name, repo.model_name, construct_id)
+        name = checked_release_name(
+            "endpoint_name", endpoint_name, repo.model_name, construct_id, "models and configurations"
+        )
         self.hosting = hosting if hosting is not None else RealTime()
         plan = release_plan(
             self.hosting,
@@ -119,7 +121,7 @@ class SageMakerEndpointRelease(Construct):
         self.stage_name = construct_id
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
-        self._used = False
+        self._use = SingleUse(construct_id, "SageMakerEndpointRelease")
         self._target = self._other_account(env, vpc) if env is not None else None
         self.roles_stack: Stack | None = self._target.stack if self._target is not None else None
         self._shadows = isinstance(self.hosting, RealTime) and self.hosting.shadow is not None
@@ -246,17 +248,9 @@ class SageMakerEndpointRelease(Construct):
         Raises:
             ValueError: if no build came before, or the stage is in a pipeline already.
         """
-        if given.build is None:
-            raise ValueError(
-                f"the release '{self.stage_name}' must come after an MlBuildStage, got none before it; "
-                "move it behind the build whose model it releases"
-            )
-        if self._used:
-            raise ValueError(
-                f"the stage '{self.stage_name}' is used twice: its actions are in a pipeline already; "
-                "define a second SageMakerEndpointRelease"
-            )
-        self._used, target = True, self._target
+        build_before(given, self.stage_name, "release", "releases")
+        self._use.begin()
+        target = self._target
         prepared = codepipeline.Artifact(f"{self.stage_name}Template")
         release = {"ML_RELEASE_NAME": f"#{{{self.stage_name}Prepare.RELEASE_NAME}}"}
         manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}

@@ -63,6 +63,54 @@ class ReleaseStage(Protocol):
         """The stage's actions, given what earlier stages hand on."""
 
 
+class SingleUse:
+    """Keeps a stage out of a second place in a pipeline: names, variables and artifacts are made from its own."""
+
+    def __init__(self, stage_name: str, kind: str) -> None:
+        """Watch over a stage.
+
+        Args:
+            stage_name: The stage's name.
+            kind: The class that a second one would be of.
+        """
+        self._stage_name = stage_name
+        self._kind = kind
+        self._begun = False
+
+    def begin(self) -> None:
+        """Take the stage into use.
+
+        Raises:
+            ValueError: if it is in use already.
+        """
+        if self._begun:
+            raise ValueError(
+                f"the stage '{self._stage_name}' is used twice: its actions are in a pipeline already; "
+                f"define a second {self._kind}"
+            )
+        self._begun = True
+
+
+def build_before(given: StageInput, stage_name: str, noun: str, verb: str) -> MlBuildStage:
+    """The build whose model a stage is about.
+
+    Args:
+        given: What earlier stages hand on.
+        stage_name: The stage that needs it.
+        noun: What the stage is, such as ``release``.
+        verb: What it does with the model, such as ``releases``.
+
+    Raises:
+        ValueError: if no build came before.
+    """
+    if given.build is None:
+        raise ValueError(
+            f"the {noun} '{stage_name}' must come after an MlBuildStage, got none before it; "
+            f"move it behind the build whose model it {verb}"
+        )
+    return given.build
+
+
 def check_stage_name(argument: str, name: str) -> None:
     """Refuse what cannot be a stage's name, or begin the names of its variables and artifacts."""
     # CodePipeline's own limit is 100; artifacts may have neither dots nor '@' in their names.

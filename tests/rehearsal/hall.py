@@ -14,46 +14,12 @@ from cdk_ml_release.rehearsal.containers.image import build_image, record_push
 from cdk_ml_release.rehearsal.rehearsal import Rehearsal
 from cdk_ml_release.rehearsal.settings import SampleRequest, Settings
 
+from .serving import serve
+
 ENDPOINT = "hall-live"
 VARIANT = "AllTraffic"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CLOCK = Clock(minute_seconds=0.05, shortest_seconds=0.3, longest_seconds=6.0, requests=30)
-
-_SERVE = """#!/usr/bin/env python3
-import itertools, os, signal, sys, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-NUMBER = itertools.count(1)
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.answer(200, "")
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        number, status = next(NUMBER), 200
-        {act}
-        self.answer(status, "{name}")
-
-    def answer(self, status, text):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-
-{start}
-Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
-"""
 
 
 def canary(count: int = 1, *, alarms: tuple[str, ...] = (), bake_minutes: int = 10) -> dict[str, Any]:
@@ -106,7 +72,9 @@ class Hall:
         """Register a version whose container answers with a name, after doing something; return its ARN."""
         context = self.folder / f"context-{name}"
         context.mkdir(parents=True)
-        (context / "serve").write_text(_SERVE.format(name=name, act=act, start=start))
+        post = f"number, status = next(NUMBER), 200\n{act}\nself.answer('{name}', status)"
+        counting = f"NUMBER = itertools.count(1)\n{start}"
+        (context / "serve").write_text(serve(post, start=counting))
         (context / "serve").chmod(0o755)
         (context / "Dockerfile").write_text("FROM python:3.12-slim\nCOPY . /opt/program\nENV PATH=/opt/program:$PATH\n")
         place = self.rehearsal.place

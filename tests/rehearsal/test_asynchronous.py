@@ -10,39 +10,22 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .served import BUCKET, open_account, until
+from .serving import serve
 
 NAMES = itertools.count()
-SLOW = """#!/usr/bin/env python3
-import os, signal, threading, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-busy, most, lock = 0, 0, threading.Lock()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.answer("")
-
-    def do_POST(self):
-        global busy, most
-        with lock:
-            busy += 1
-            most = max(most, busy)
-        time.sleep(0.2)
-        with lock:
-            busy -= 1
-        self.answer(str(most))
-
-    def answer(self, text):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-ThreadingHTTPServer(("0.0.0.0", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
-"""
+SLOW = serve(
+    """
+    global busy, most
+    with lock:
+        busy += 1
+        most = max(most, busy)
+    time.sleep(0.2)
+    with lock:
+        busy -= 1
+    self.answer(str(most))
+    """,
+    start="lock, busy, most = threading.Lock(), 0, 0",
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,30 +11,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .served import BUCKET, open_account, until
+from .serving import serve
 
 NAMES = itertools.count()
-ECHO = """#!/usr/bin/env python3
-import json, os, signal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.answer(json.dumps({"MaxConcurrentTransforms": 3}) if "parameters" in self.path else "")
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        told = [self.headers["Content-Type"], self.headers["Accept"], os.environ["SAGEMAKER_BATCH"]]
-        self.answer(json.dumps([body, *told]))
-
-    def answer(self, text):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-ThreadingHTTPServer(("0.0.0.0", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
-"""
+ECHO = serve(
+    """
+    told = [self.headers["Content-Type"], self.headers["Accept"], os.environ["SAGEMAKER_BATCH"]]
+    self.answer(json.dumps([body, *told]))
+    """,
+    get='self.answer(json.dumps({"MaxConcurrentTransforms": 3}) if "parameters" in self.path else "")',
+)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
 
 MODEL_NAME_PATTERN = r"(?!.{33})[a-z0-9](-?[a-z0-9])*"
 """At most 32 characters, so that ``<model>-preprocess-<run>-<attempt>`` stays within SageMaker's 63."""
@@ -106,7 +106,38 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildSettings:
+class Settings:
+    """A record that travels to a program through the environment of its build.
+
+    A field is a variable, such as ``ML_BUCKET`` for ``bucket``: a text as it is, anything else as JSON. No variable
+    may be empty, so what is empty is left out, and must be empty by default.
+    """
+
+    def to_environment(self) -> dict[str, str]:
+        """The record as environment variables."""
+        values = asdict(self).items()
+        texts = {_variable(name): value if isinstance(value, str) else json.dumps(value) for name, value in values}
+        return {name: text for name, text in texts.items() if text}
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Self:
+        """Read back what :meth:`to_environment` wrote.
+
+        Raises:
+            KeyError: naming a variable that is not there.
+        """
+        given = [each for each in fields(cls) if each.default is MISSING or _variable(each.name) in env]
+        texts = {each: env[_variable(each.name)] for each in given}
+        # Annotations are texts in this package.
+        return cls(**{each.name: text if each.type == "str" else json.loads(text) for each, text in texts.items()})
+
+
+def _variable(field_name: str) -> str:
+    return f"ML_{field_name.upper()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings(Settings):
     """What the build programs know from synth: the environment of their CodeBuild project."""
 
     model_name: str
@@ -120,34 +151,15 @@ class BuildSettings:
     values: Mapping[str, str]
     """What the placeholders of the request documents stand for, as far as the deployed stack knows it."""
 
-    def to_environment(self) -> dict[str, str]:
-        """The settings as environment variables."""
-        return {
-            "ML_MODEL_NAME": self.model_name,
-            "ML_BUCKET": self.bucket,
-            "ML_DATA_URI": self.data_uri,
-            "ML_PACKAGE_GROUP": self.package_group,
-            "ML_VERSIONS_ARN": self.versions_arn,
-            "ML_GATES": json.dumps([asdict(gate) for gate in self.gates]),
-            "ML_VALUES": json.dumps(dict(self.values)),
-        }
-
     @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> BuildSettings:
+    def from_environment(cls, env: Mapping[str, str]) -> Self:
         """Read back what :meth:`to_environment` wrote."""
-        return cls(
-            model_name=env["ML_MODEL_NAME"],
-            bucket=env["ML_BUCKET"],
-            data_uri=env["ML_DATA_URI"],
-            package_group=env["ML_PACKAGE_GROUP"],
-            versions_arn=env["ML_VERSIONS_ARN"],
-            gates=tuple(Gate(**gate) for gate in json.loads(env["ML_GATES"])),
-            values=json.loads(env["ML_VALUES"]),
-        )
+        settings = super().from_environment(env)
+        return replace(settings, gates=tuple(Gate(**gate) for gate in json.loads(env["ML_GATES"])))
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildRun:
+class BuildRun(Settings):
     """What only a run knows: the environment that a pipeline action adds, and hands from step to step."""
 
     execution_id: str
@@ -157,31 +169,9 @@ class BuildRun:
     data_version: str = ""
     model_data: str = ""
 
-    def to_environment(self) -> dict[str, str]:
-        """The run as environment variables; what is not known yet is left out, for none may be empty."""
-        known = {
-            "ML_EXECUTION_ID": self.execution_id,
-            "ML_IMAGE_URI": self.image_uri,
-            "ML_COMMIT": self.commit,
-            "ML_DATA_VERSION": self.data_version,
-            "ML_MODEL_DATA": self.model_data,
-        }
-        return {name: value for name, value in known.items() if value}
-
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> BuildRun:
-        """Read back what :meth:`to_environment` wrote."""
-        return cls(
-            execution_id=env["ML_EXECUTION_ID"],
-            image_uri=env["ML_IMAGE_URI"],
-            commit=env["ML_COMMIT"],
-            data_version=env.get("ML_DATA_VERSION", ""),
-            model_data=env.get("ML_MODEL_DATA", ""),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseSettings:
+class ReleaseSettings(Settings):
     """What the deploy programs know from synth: the environment of their CodeBuild project."""
 
     endpoint_name: str
@@ -191,27 +181,6 @@ class ReleaseSettings:
     """The parameters of the endpoint's template that the deployed stack knows, such as ``ModelRoleArn``."""
     target_role: str = ""
     """The role to assume for whatever is about the endpoint, if that is in another account."""
-
-    def to_environment(self) -> dict[str, str]:
-        """The settings as environment variables."""
-        target = {"ML_TARGET_ROLE": self.target_role} if self.target_role else {}
-        return target | {
-            "ML_ENDPOINT_NAME": self.endpoint_name,
-            "ML_STACK_NAME": self.stack_name,
-            "ML_BUCKET": self.bucket,
-            "ML_PARAMETERS": json.dumps(dict(self.parameters)),
-        }
-
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> ReleaseSettings:
-        """Read back what :meth:`to_environment` wrote."""
-        return cls(
-            endpoint_name=env["ML_ENDPOINT_NAME"],
-            stack_name=env["ML_STACK_NAME"],
-            bucket=env["ML_BUCKET"],
-            parameters=json.loads(env["ML_PARAMETERS"]),
-            target_role=env.get("ML_TARGET_ROLE", ""),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,85 +1,30 @@
-"""One SageMaker job: the container's real entry point, in a process of its own for every instance."""
+"""One training or processing job: the container's real entry point, in a process of its own for every instance."""
 
 from __future__ import annotations
 
 import json
 import tarfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from ..containers.container import Container, ContainerError
+from ..containers.container import Container
 from . import storage
+from .job import LONGEST_REASON, Job, JobFailed
 from .job_log import JobLog
-from .workplace import ImageMissing, Workplace, now
 
 _TICK_SECONDS = 0.05
 _STOP_GRACE_SECONDS = 5.0
-_LONGEST_REASON = 1024
 
 
-class _JobFailed(Exception):
-    """Why the job failed, in SageMaker's words."""
-
-
-@dataclass
-class Job:
-    """What is known of a job, from its request to its end."""
-
-    noun: str
-    """``Training`` or ``Processing``."""
-    request: Mapping[str, Any]
-    arn: str
-    place: Workplace
-    status: str = "InProgress"
-    failure_reason: str = ""
-    exit_message: str = ""
-    created: datetime = field(default_factory=now)
-    ended: datetime | None = None
-    process_seconds: float = 0.0
-    """How long its containers ran."""
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        name: str = self.request[f"{self.noun}JobName"]
-        return name
+class ContainerJob(Job):
+    """A training or processing job."""
 
     @property
     def artifacts_uri(self) -> str:
         """Where a training job leaves its model."""
         return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output/model.tar.gz"
-
-    def start(self) -> None:
-        """Run in the background."""
-        threading.Thread(target=self._run, daemon=True, name=self.name).start()
-
-    def _run(self) -> None:
-        try:
-            status, reason = self._work()
-        except _JobFailed as failure:
-            status, reason = "Failed", str(failure)
-        except (ClientError, storage.NothingThere, ImageMissing) as error:
-            status, reason = "Failed", f"ClientError: {error}"
-        except ContainerError as error:
-            status, reason = "Failed", f"AlgorithmError: {error}"
-        except BaseException as bug:
-            # The thread dies with its traceback; whoever waits for the job must not wait for ever.
-            self._end("Failed", f"InternalServerError: {type(bug).__name__}: {bug}")
-            raise
-        self._end(status, reason)
-
-    def _end(self, status: str, reason: str) -> None:
-        self.failure_reason = reason[:_LONGEST_REASON]
-        self.ended = now()
-        self.status = status
 
     def _work(self) -> tuple[str, str]:
         image_uri = (
@@ -190,7 +135,7 @@ class Job:
     def _read_message(self, folder: Path) -> None:
         message = folder / "output" / "message"
         if self.noun == "Processing" and message.is_file():
-            self.exit_message = message.read_bytes()[:_LONGEST_REASON].decode(errors="replace").strip()
+            self.exit_message = message.read_bytes()[:LONGEST_REASON].decode(errors="replace").strip()
 
     def _check_exit(self, codes: Sequence[int], folders: Mapping[str, Path]) -> None:
         bad = [code for code in codes if code]
@@ -201,7 +146,7 @@ class Job:
             failure = folder / "output" / "failure"
             if self.noun == "Training" and failure.is_file() and failure.read_text(errors="replace").strip():
                 reason = failure.read_text(errors="replace").strip()
-        raise _JobFailed(f"AlgorithmError: {reason}, exit code: {bad[0]}")
+        raise JobFailed(f"AlgorithmError: {reason}, exit code: {bad[0]}")
 
     def _deliver(self, folders: Mapping[str, Path]) -> None:
         s3 = self.place.gateway.client("s3", self.request["RoleArn"])

@@ -9,13 +9,12 @@ from typing import Any
 from ...runtime import shapes
 from . import transform_job
 from .calls import Call
+from .container_job import ContainerJob
 from .gateway import ApiError, Service
 from .job import Job
 from .sagemaker_models import SageMakerModels
 from .transform_job import TransformJob
 from .workplace import Workplace, timestamp
-
-AnyJob = Job | TransformJob
 
 _SERVICE = "sagemaker.amazonaws.com"
 
@@ -27,7 +26,7 @@ class SageMakerJobs:
         """Start with none; transform jobs run some of ``models``."""
         self._place = place
         self._models = models
-        self._jobs: dict[tuple[str, str], AnyJob] = {}
+        self._jobs: dict[tuple[str, str], Job] = {}
 
     def services(self) -> dict[tuple[str, str], Service]:
         """What this answers, by service and operation."""
@@ -39,7 +38,7 @@ class SageMakerJobs:
         return found
 
     @property
-    def all(self) -> list[AnyJob]:
+    def all(self) -> list[Job]:
         """Every job, in the order of their creation."""
         return list(self._jobs.values())
 
@@ -53,19 +52,19 @@ class SageMakerJobs:
             raise ApiError("ResourceInUse", f"{noun} job name {name} is taken: job names must be unique in an account")
         gateway = self._place.gateway
         arn = f"arn:aws:sagemaker:{gateway.region}:{gateway.account}:{noun.lower()}-job/{name.lower()}"
-        job: AnyJob
+        job: Job
         if noun == "Transform":
             transform_job.check(request)
             model = self._models.resolve(request["ModelName"])
             job = TransformJob(request=request, arn=arn, model=model, place=self._place)
         else:
             gateway.assume(request["RoleArn"], _SERVICE)
-            job = Job(noun=noun, request=request, arn=arn, place=self._place)
+            job = ContainerJob(noun=noun, request=request, arn=arn, place=self._place)
         self._jobs[noun, name] = job
         job.start()
         return {f"{noun}JobArn": arn}
 
-    def _find(self, noun: str, call: Call) -> AnyJob:
+    def _find(self, noun: str, call: Call) -> Job:
         name = call.parameters[f"{noun}JobName"]
         if (noun, name) not in self._jobs:
             raise ApiError("ValidationException", f"Requested resource not found: {noun.lower()} job {name}")
@@ -88,7 +87,7 @@ class SageMakerJobs:
             described["ExitMessage"] = job.exit_message
         if job.ended:
             described[f"{noun}EndTime"] = timestamp(job.ended)
-        if isinstance(job, Job) and noun == "Training":
+        if isinstance(job, ContainerJob) and noun == "Training":
             described["SecondaryStatus"] = _secondary(job, status)
             described["ModelArtifacts"] = {"S3ModelArtifacts": job.artifacts_uri}
             described["TrainingTimeInSeconds"] = described["BillableTimeInSeconds"] = max(1, _seconds(job, job.ended))
@@ -103,11 +102,11 @@ def _bound(method: Any, noun: str) -> Service:
     return lambda call: method(noun, call)
 
 
-def _secondary(job: AnyJob, status: str) -> str:
+def _secondary(job: Job, status: str) -> str:
     if status == "Stopped":
         return "Stopped" if job.stopping.is_set() else "MaxRuntimeExceeded"
     return {"InProgress": "Training", "Stopping": "Stopping"}.get(status, status)
 
 
-def _seconds(job: AnyJob, ended: datetime | None) -> int:
+def _seconds(job: Job, ended: datetime | None) -> int:
     return round(((ended or job.created) - job.created).total_seconds())

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from ..containers.container import ContainerError
 from . import storage
 from .batching import MEGABYTE, TooLarge, assemble, records, requests
 from .gateway import ApiError
-from .instance import FleetFailed, Instance, Served
+from .instance import Instance, Served
+from .job import Job
 from .job_log import JobLog
-from .workplace import ImageMissing, Workplace, now
+from .workplace import now
 
-_LONGEST_REASON = 1024
 _MOST_MEGABYTES = 100
 # Source: ModelClientConfig in CreateTransformJob's reference.
 _ANSWER_SECONDS, _RETRIES = 600, 3
@@ -67,56 +62,22 @@ def check(request: Mapping[str, Any]) -> None:
             raise ApiError("NotImplemented", f"the rehearsal's transform jobs do not know {name} {value}", status=501)
 
 
-@dataclass
-class TransformJob:
-    """What is known of a job, from its request to its end."""
+@dataclass(kw_only=True)
+class TransformJob(Job):
+    """A transform job."""
 
-    request: Mapping[str, Any]
-    arn: str
+    noun: str = "Transform"
     model: Mapping[str, Any]
     """The one container of the model: ``Image``, ``ModelDataUrl``, ``Environment``, ``ExecutionRoleArn``."""
-    place: Workplace
-    noun: str = "Transform"
-    status: str = "InProgress"
-    failure_reason: str = ""
-    exit_message: str = ""
-    created: datetime = field(default_factory=now)
-    ended: datetime | None = None
-    process_seconds: float = 0.0
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        name: str = self.request["TransformJobName"]
-        return name
-
-    def start(self) -> None:
-        """Run in the background."""
-        threading.Thread(target=self._run, daemon=True, name=self.name).start()
-
-    def _run(self) -> None:
-        started = time.monotonic()
-        try:
-            status, reason = self._work()
-        except (ClientError, storage.NothingThere, ImageMissing) as error:
-            status, reason = "Failed", f"ClientError: {error}"
-        except (ContainerError, FleetFailed) as error:
-            status, reason = "Failed", f"AlgorithmError: {error}"
-        except BaseException as bug:
-            # The thread dies with its traceback; whoever waits for the job must not wait for ever.
-            self._end("Failed", f"InternalServerError: {type(bug).__name__}: {bug}")
-            raise
-        finally:
-            self.process_seconds = time.monotonic() - started
-        self._end(status, reason)
-
-    def _end(self, status: str, reason: str) -> None:
-        self.failure_reason = reason[:_LONGEST_REASON]
-        self.ended = now()
-        self.status = status
 
     def _work(self) -> tuple[str, str]:
+        started = time.monotonic()
+        try:
+            return self._transform()
+        finally:
+            self.process_seconds = time.monotonic() - started
+
+    def _transform(self) -> tuple[str, str]:
         role = self.model["ExecutionRoleArn"]
         s3, logs = (self.place.gateway.client(service, role) for service in ("s3", "logs"))
         log = JobLog(logs, "/aws/sagemaker/TransformJobs", self.name)
