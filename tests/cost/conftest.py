@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdk_ml_release.rehearsal.assembly import synthesize
+from cdk_ml_release.rehearsal.assembly import read_app, synthesize
 
 ABALONE = Path(__file__).parents[2] / "examples/abalone"
 
@@ -16,7 +16,7 @@ ABALONE = Path(__file__).parents[2] / "examples/abalone"
 @pytest.fixture(scope="session")
 def abalone(tmp_path_factory) -> Path:
     """The assembly of the example."""
-    return synthesize(ABALONE, tmp_path_factory.mktemp("abalone") / "cdk.out").folder
+    return synthesize(read_app(ABALONE), tmp_path_factory.mktemp("abalone") / "cdk.out").folder
 
 
 @pytest.fixture

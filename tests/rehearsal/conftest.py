@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cdk_ml_release.rehearsal.assembly import Assembly, synthesize
+from cdk_ml_release.rehearsal.assembly import Assembly, read_app, synthesize
 from cdk_ml_release.rehearsal.command import cache_folder
 from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution, StageRun
 from cdk_ml_release.rehearsal.pipelines.plan import Action
@@ -126,7 +126,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             out = tmp_path_factory.mktemp("assembly")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("TINY", variant)
-                made[variant] = synthesize(TINY, out).folder
+                made[variant] = synthesize(read_app(TINY), out).folder
         return made[variant]
 
     return synthesized

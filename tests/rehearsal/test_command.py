@@ -172,3 +172,30 @@ def test_a_folder_of_somebody_else_is_not_emptied(tmp_path, tiny_app):
     assert done.returncode == 1
     assert "'--out' must be an empty folder or an earlier rehearsal's" in done.stdout
     assert (precious / "letter.txt").exists()
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """What an earlier rehearsal has left, its assembly among it."""
+    folder = tmp_path / "out"
+    (folder / "cdk.out").mkdir(parents=True)
+    (folder / ".rehearsal").touch()
+    (folder / "cdk.out" / "manifest.json").write_text("{}")
+    (folder / "report.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize("given", [[], ["--assembly", "nowhere"]], ids=["no app", "no assembly"])
+def test_an_earlier_rehearsal_is_kept_until_there_is_something_to_rehearse(tmp_path, earlier, given):
+    done = rehearse(tmp_path, "--out", earlier, *given)
+
+    assert done.returncode == 1
+    assert (earlier / "report.json").exists()
+
+
+def test_an_assembly_within_the_folder_that_is_emptied_is_kept_and_refused(tiny_app, earlier):
+    done = rehearse(tiny_app, "--out", earlier, "--assembly", earlier / "cdk.out")
+
+    assert done.returncode == 1
+    assert "'--assembly' must not be within '--out', which is emptied first" in " ".join(done.stdout.split())
+    assert (earlier / "cdk.out" / "manifest.json").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cdk_ml_release.rehearsal.assembly import synthesize
+from cdk_ml_release.rehearsal.assembly import read_app, synthesize
 from cdk_ml_release.rehearsal.command import cache_folder
 from cdk_ml_release.rehearsal.rehearsal import Rehearsal
 from cdk_ml_release.rehearsal.settings import Settings
@@ -17,7 +17,7 @@ PLAIN = Path(__file__).parent / "plain"
 def test_a_pipeline_of_others_runs_its_own_buildspec_conditions_and_stack(tmp_path):
     spectator = Spectator()
     rehearsal = Rehearsal(
-        assembly=synthesize(PLAIN, tmp_path / "assembly"),
+        assembly=synthesize(read_app(PLAIN), tmp_path / "assembly"),
         settings=Settings(sources={"code.zip": PLAIN / "code"}),
         out=tmp_path / "out",
         cache=cache_folder(),

@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,15 +131,20 @@ class Assembly:
         )
 
 
-def synthesize(app: Path, out: Path) -> Assembly:
-    """Run a CDK app as its ``cdk.json`` says, without the CDK CLI.
+@dataclass(frozen=True, kw_only=True)
+class CdkApp:
+    """A CDK app, as its ``cdk.json`` describes it."""
 
-    Args:
-        app: The folder of ``cdk.json``.
-        out: Where the assembly goes.
+    folder: Path
+    command: str
+    context: Mapping[str, Any]
+
+
+def read_app(app: Path) -> CdkApp:
+    """The app in a folder.
 
     Raises:
-        AssemblyError: if there is no app, or it fails; the app's own output says why.
+        AssemblyError: if there is none.
     """
     settings_path = app / "cdk.json"
     if not settings_path.is_file():
@@ -149,22 +153,32 @@ def synthesize(app: Path, out: Path) -> Assembly:
     command = settings.get("app")
     if not command:
         raise AssemblyError(f"'{settings_path}' has no 'app': say there how the app is started")
+    return CdkApp(folder=app, command=command, context=settings.get("context", {}))
+
+
+def synthesize(app: CdkApp, out: Path) -> Assembly:
+    """Run a CDK app, without the CDK CLI.
+
+    Args:
+        app: The app.
+        out: Where the assembly goes.
+
+    Raises:
+        AssemblyError: if it fails; its own output says why.
+    """
     # The interpreter that rehearses is the one that has the constructs; Node comes with it.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with tempfile.TemporaryDirectory() as folder:
-        context = Path(folder, "context.json")
-        context.write_text(json.dumps(settings.get("context", {})), encoding="utf-8")
-        environment = os.environ | {
-            "PATH": path,
-            "CDK_OUTDIR": str(out),
-            "CDK_CONTEXT_JSON": context.read_text(encoding="utf-8"),
-            "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-        }
-        done = subprocess.run(
-            shlex.split(command), cwd=app, env=environment, capture_output=True, text=True, check=False
-        )
+    environment = os.environ | {
+        "PATH": path,
+        "CDK_OUTDIR": str(out),
+        "CDK_CONTEXT_JSON": json.dumps(app.context),
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    }
+    done = subprocess.run(
+        shlex.split(app.command), cwd=app.folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
-        raise AssemblyError(f"'{command}' failed in '{app}':\n{done.stderr.strip() or done.stdout.strip()}")
+        raise AssemblyError(f"'{app.command}' failed in '{app.folder}':\n{done.stderr.strip() or done.stdout.strip()}")
     return Assembly(out)
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from .assembly import Assembly, AssemblyError, synthesize
+from .assembly import Assembly, AssemblyError, read_app, synthesize
 from .cloud.events import PatternError
 from .cloud.gateway import ApiError
 from .cloud.policy import PolicyError
@@ -82,12 +82,15 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
     _check_traffic(arguments.traffic, settings)
     data = dict(_data(each) for each in arguments.data)
     out: Path = arguments.out.resolve()
+    _check_out(out)
+    # Whatever can be refused is refused before what an earlier rehearsal has left is deleted.
+    source = read_app(arguments.app) if arguments.assembly is None else _assembly(arguments.assembly.resolve(), out)
     _empty(out)
-    if arguments.assembly is not None:
-        assembly = Assembly(arguments.assembly.resolve())
+    if isinstance(source, Assembly):
+        assembly = source
     else:
         with console.status("synthesizing the app"):
-            assembly = synthesize(arguments.app, out / "cdk.out")
+            assembly = synthesize(source, out / "cdk.out")
         console.print(f"synthesized {arguments.app} in {time.monotonic() - started:.1f} s", highlight=False)
     with Screen(console, out / "logs") as screen:
         rehearsal = Rehearsal(
@@ -155,13 +158,26 @@ def _check_traffic(per_second: float, settings: Settings) -> None:
         raise RehearsalError(f"'--traffic' needs something to send: add [[requests]] to {FILE_NAME}")
 
 
+def _assembly(folder: Path, out: Path) -> Assembly:
+    if folder.is_relative_to(out):
+        raise RehearsalError(
+            f"'--assembly' must not be within '--out', which is emptied first, got '{_shown(folder)}'; "
+            "give another '--out'"
+        )
+    return Assembly(folder)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder whose contents are not an earlier rehearsal's."""
+    if out.exists() and any(out.iterdir()) and not (out / ".rehearsal").is_file():
+        raise RehearsalError(f"'--out' must be an empty folder or an earlier rehearsal's, got '{_shown(out)}'")
+
+
 def _empty(out: Path) -> None:
-    """Make room for this rehearsal; what is there must be an earlier one's."""
-    if out.exists() and any(out.iterdir()):
-        if not (out / ".rehearsal").is_file():
-            raise RehearsalError(f"'--out' must be an empty folder or an earlier rehearsal's, got '{_shown(out)}'")
+    """Make room for this rehearsal."""
+    if out.exists():
         shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True)
     (out / ".rehearsal").touch()
 
 
