@@ -182,9 +182,9 @@ WALLS = [
         "forbidden_modules": [*CDK, *REHEARSAL_ONLY],
     },
     {
-        "name": "the rehearsal and the estimate work from the assembly, never from the constructs",
+        "name": "what runs on a laptop never needs the constructs",
         "type": "forbidden",
-        "source_modules": inside("cli", "cost", "rehearsal"),
+        "source_modules": inside("cli", "cost", "rehearsal", "versions"),
         "forbidden_modules": [*inside(*CONSTRUCTS), *CDK],
     },
     {
