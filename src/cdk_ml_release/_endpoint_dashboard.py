@@ -12,8 +12,18 @@ from .hosting import Asynchronous, Hosting, RealTime
 _VERSIONS = "@versions@"
 
 
-def resource(endpoint_name: str, hosting: Hosting) -> dict[str, Any]:
-    """The dashboard, named after the endpoint; the parameter ``Versions`` is the list of its annotations."""
+Widget = tuple[str, Sequence[Any]]
+"""The title of a graph and its metrics, as CloudWatch's dashboards have them."""
+
+
+def resource(endpoint_name: str, hosting: Hosting, more: Sequence[Widget] = ()) -> dict[str, Any]:
+    """The dashboard, named after the endpoint; the parameter ``Versions`` is the list of its annotations.
+
+    Args:
+        endpoint_name: The endpoint.
+        hosting: How the model is served.
+        more: Graphs to show below the others.
+    """
     served = ["EndpointName", endpoint_name, "VariantName", VARIANT]
 
     def sagemaker(name: str, statistic: str, label: str) -> list[Any]:
@@ -21,11 +31,12 @@ def resource(endpoint_name: str, hosting: Hosting) -> dict[str, Any]:
 
     errors = [sagemaker(f"Invocation{kind}Errors", "Sum", label) for kind, label in _ERRORS.items()]
     latency = [sagemaker("ModelLatency", each, f"model {each}") for each in ("p50", "p90", "p99")]
-    widgets = [
+    widgets: list[Widget] = [
         ("Requests", [sagemaker("Invocations", "Sum", "requests")]),
         ("Errors", errors),
         ("Latency in microseconds", [*latency, sagemaker("OverheadLatency", "p99", "overhead p99")]),
         ("Capacity", _capacity(endpoint_name, hosting, served)),
+        *more,
     ]
     body = json.dumps({"widgets": [_widget(*each, place=index) for index, each in enumerate(widgets)]})
     text = body.replace(f'"{_VERSIONS}"', "${Versions}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from aws_cdk import Duration
 from . import _endpoint_alarms as alarms
 from . import _endpoint_dashboard as dashboard
 from . import _endpoint_scaling as scaling
+from ._endpoint_dashboard import Widget
 from ._template import VARIANT, attribute, parameter, when
 from .auto_rollback import AutoRollback
 from .hosting import Asynchronous, Hosting, RealTime, Serverless, Shadow
@@ -50,6 +51,8 @@ class EndpointTemplate:
     subnets: int
     network_isolation: bool
     dashboard: bool
+    widgets: Sequence[Widget] = ()
+    """What the dashboard shows below the endpoint's own graphs."""
 
     def render(self) -> dict[str, Any]:
         """The template as a JSON value."""
@@ -70,7 +73,7 @@ class EndpointTemplate:
         if self.scaling is not None:
             resources |= scaling.resources(self.endpoint_name, self.scaling)
         if self.dashboard:
-            resources["Dashboard"] = dashboard.resource(self.endpoint_name, self.hosting)
+            resources["Dashboard"] = dashboard.resource(self.endpoint_name, self.hosting, self.widgets)
         outputs = {
             "EndpointName": {"Value": attribute("Endpoint", "EndpointName")},
             "ConfigName": {"Value": attribute("Config", "EndpointConfigName")},

@@ -49,6 +49,7 @@ def test_the_artifact_holds_the_template_and_its_parameters(released):
         "Parameters": {
             "ModelPackageArn": ARN,
             **RELEASE_SETTINGS.parameters,
+            "CaptureUri": f"s3://{BUCKET}/capture/{MANIFEST.execution_id}",
             "ReleaseName": exports["RELEASE_NAME"],
         }
     }
@@ -127,12 +128,15 @@ SHADOWED = [*PARAMETERS, "ShadowReleaseName", "ShadowModelPackageArn"]
 
 
 def test_a_new_version_is_first_the_shadow_of_the_one_in_service(released):
-    _, files = released(parameters=SHADOWED, stack={"ModelPackageArn": SERVING})
+    captured = f"s3://{BUCKET}/capture/the-run-of-version-7"
+
+    _, files = released(parameters=SHADOWED, stack={"ModelPackageArn": SERVING, "CaptureUri": captured})
 
     first, then = (files[name]["Parameters"] for name in ("shadow.json", "configuration.json"))
     assert (first["ModelPackageArn"], first["ShadowModelPackageArn"]) == (SERVING, ARN)
     assert (then["ModelPackageArn"], then["ShadowModelPackageArn"]) == (ARN, "")
     assert len({first["ReleaseName"], first["ShadowReleaseName"], then["ReleaseName"]}) == 3
+    assert first["CaptureUri"] == captured, "who answers while the other is the shadow is the version in service"
 
 
 @pytest.mark.parametrize("stack", [None, {"ModelPackageArn": ARN}], ids=["a first release", "the same version"])
@@ -144,4 +148,4 @@ def test_without_another_version_in_service_there_is_no_shadow(released, stack):
 
 
 def test_no_shadow_is_written_where_none_is_declared(released):
-    assert "shadow.json" not in released(stack={"ModelPackageArn": SERVING})[1]
+    assert "shadow.json" not in released(stack={"ModelPackageArn": SERVING, "CaptureUri": "s3://b/capture/7"})[1]

@@ -40,6 +40,9 @@ def deploy(
     endpoint_stack.check_change(stack, template)
     approve(client("sagemaker"), manifest, settings.endpoint_name, pace)
     parameters = {"ModelPackageArn": manifest.model_package_arn, **settings.parameters}
+    if "CaptureUri" in parameters:
+        # A folder for each model: what was captured says by its key which of two fleets has answered.
+        parameters["CaptureUri"] = f"{parameters['CaptureUri']}/{manifest.execution_id}"
     parameters["ReleaseName"] = release_name(settings.endpoint_name, manifest.execution_id, text, parameters)
     stack = endpoint_stack.clear_scaling(cloudformation, stack, template, pace)
     declared = template["Parameters"]
@@ -76,6 +79,9 @@ def shadow(
     if not serving or serving == arn:
         return {"configuration": released, "shadow": released}
     beside = {**released, "ModelPackageArn": serving, "ShadowModelPackageArn": arn}
+    if "CaptureUri" in released:
+        # What is captured are the answers of the version that serves.
+        beside["CaptureUri"] = stack.parameters.get("CaptureUri", released["CaptureUri"])
     names = {
         name: release_name(endpoint_name, manifest.execution_id, template, beside | {"for": name})
         for name in ("ReleaseName", "ShadowReleaseName")
