@@ -1,41 +1,54 @@
 #!/usr/bin/env python3
-"""Write the example's data: a SYNTHETIC sample with the shape of the abalone data of the UCI archive.
+"""Write the example's data: SYNTHETIC samples with the shape of the abalone data of the UCI archive.
 
-No abalone was measured for it. It stands in for the original where the archive is out of reach, and must not
+No abalone was measured for them. They stand in for the original where the archive is out of reach, and must not
 be used to learn anything about abalone. Same seed, same sample.
 """
 
 import argparse
 import math
 import random
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-ROWS = 1200
-SEED = 1
-SAMPLE = Path(__file__).parent / "data" / "abalone.data"
+# In a better season the animals are longer at the same age.
+USUAL, BIGGER = 1.0, 1.07
 
 
 def main() -> None:
-    """Write the sample to the file that is named on the command line."""
+    """Write the samples into the folder that is named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--output", type=Path, default=SAMPLE)
-    arguments = parser.parse_args()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(sample(arguments.rows, arguments.seed))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent)
+    folder = parser.parse_args().output
+    for path, text in samples().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
 
 
-def sample(rows: int, seed: int) -> str:
-    """CSV text without a header: sex, seven measurements and rings in each row."""
+def samples() -> dict[str, str]:
+    """Every file: labelled rows as ``.data``, and as ``.csv`` what the endpoint is asked, without the rings."""
+    return {
+        "data/abalone.data": _lines(sample(1200, 1, USUAL)),
+        "seasons/usual.csv": _lines(row[:-1] for row in sample(300, 21, USUAL)),
+        "seasons/bigger.csv": _lines(row[:-1] for row in sample(300, 11, BIGGER)),
+        "seasons/bigger.data": _lines(sample(2400, 4, BIGGER)),
+    }
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def sample(rows: int, seed: int, growth: float) -> list[tuple[object, ...]]:
+    """Rows without a header: sex, seven measurements and rings in each."""
     rng = random.Random(seed)
-    return "".join(",".join(map(str, abalone(rng))) + "\n" for _ in range(rows))
+    return [abalone(rng, growth) for _ in range(rows)]
 
 
-def abalone(rng: random.Random) -> tuple[object, ...]:
+def abalone(rng: random.Random, growth: float) -> tuple[object, ...]:
     """One animal: it grows fast, then slowly (von Bertalanffy), its weights with the cube of its length."""
     rings = min(29, max(2, round(rng.lognormvariate(2.23, 0.33))))
-    length = min(0.8, 0.63 * rng.lognormvariate(0, 0.11) * (1 - math.exp(-0.2 * rings)))
+    length = min(0.8, 0.63 * growth * rng.lognormvariate(0, 0.11) * (1 - math.exp(-0.2 * rings)))
     mature = 1 / (1 + math.exp(-(length - 0.47) / 0.05))
     sex = rng.choice("MF") if rng.random() < mature else "I"
     whole = 5.0 * length**3 * (1 + 0.25 * length) * rng.lognormvariate(0, 0.08)

@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from .auto_rollback import AutoRollback
     from .batch_release import BatchTransformRelease
     from .build_stage import MlBuildStage
+    from .drift_limits import DriftLimits
     from .endpoint_release import SageMakerEndpointRelease
     from .hosting import Asynchronous, RealTime, Serverless, Shadow
     from .jobs import ProcessingJob, TrainingJob, TransformJob
+    from .monitor_engine import MonitorEngine
+    from .monitor_schedule import ModelMonitorSchedule
     from .pipeline import MlPipeline
     from .quality_gate import QualityGate
+    from .retrain import Retrain
+    from .runtime.schema import Schema
     from .scaling import Scaling
     from .source import Source
     from .stage import ReleaseStage, StageInput
@@ -26,15 +31,20 @@ __all__ = [
     "Asynchronous",
     "AutoRollback",
     "BatchTransformRelease",
+    "DriftLimits",
     "MlArtifactRepo",
     "MlBuildStage",
     "MlPipeline",
+    "ModelMonitorSchedule",
+    "MonitorEngine",
     "ProcessingJob",
     "QualityGate",
     "RealTime",
     "ReleaseStage",
+    "Retrain",
     "SageMakerEndpointRelease",
     "Scaling",
+    "Schema",
     "Serverless",
     "Shadow",
     "Source",
@@ -49,15 +59,20 @@ _HOME = {
     "Asynchronous": "hosting",
     "AutoRollback": "auto_rollback",
     "BatchTransformRelease": "batch_release",
+    "DriftLimits": "drift_limits",
     "MlArtifactRepo": "artifact_repo",
     "MlBuildStage": "build_stage",
     "MlPipeline": "pipeline",
+    "ModelMonitorSchedule": "monitor_schedule",
+    "MonitorEngine": "monitor_engine",
     "ProcessingJob": "jobs",
     "QualityGate": "quality_gate",
     "RealTime": "hosting",
     "ReleaseStage": "stage",
+    "Retrain": "retrain",
     "SageMakerEndpointRelease": "endpoint_release",
     "Scaling": "scaling",
+    "Schema": "runtime.schema",
     "Serverless": "hosting",
     "Shadow": "hosting",
     "Source": "source",

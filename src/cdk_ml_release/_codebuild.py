@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,6 @@ from constructs import Construct
 
 from ._permissions import Allow, bucket_arn, role
 
-_RUNTIME = Path(__file__).parent / "runtime"
 _PYTHON_VERSION = "3.13"
 
 # boto3 comes with the build image, so that a release downloads nothing but its own asset. What is fetched runs in the
@@ -30,22 +29,32 @@ _FETCH_AND_RUN = (
 )
 
 
+def copy_room(name: str, target: Path) -> None:
+    """Copy one of this package's rooms to where it is to run."""
+    # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
+    unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
+    shutil.copytree(Path(__file__).parent / name, target, ignore=unwanted)
+
+
 class RuntimeArchive:
     """The programs and a stage's documents, in one archive among the app's assets."""
 
-    def __init__(self, scope: Construct, files: Mapping[str, str]) -> None:
+    def __init__(
+        self, scope: Construct, files: Mapping[str, str], folders: Mapping[str, Callable[[Path], None]] | None = None
+    ) -> None:
         """Stage the archive.
 
         Args:
             scope: The stage whose projects fetch it.
             files: Documents that travel beside the programs: path to content.
+            folders: Folders that travel beside them: path to what fills one.
         """
         with TemporaryDirectory() as folder:
-            # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
-            unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
-            shutil.copytree(_RUNTIME, Path(folder, "runtime"), ignore=unwanted)
+            copy_room("runtime", Path(folder, "runtime"))
             for path, content in files.items():
                 Path(folder, path).write_text(content, encoding="utf-8")
+            for path, furnish in (folders or {}).items():
+                furnish(Path(folder, path))
             # Staged at once, so the folder may go.
             staged = AssetStaging(scope, "Runtime", source_path=folder)
         stack = Stack.of(scope)

@@ -21,6 +21,9 @@ _FIELDS = {
     "action": "$.detail.action",
     "endpoint": "$.detail.EndpointName",
     "status": "$.detail.EndpointStatus",
+    "alarm": "$.detail.alarmName",
+    "job": "$.detail.ProcessingJobName",
+    "reason": "$.detail.FailureReason",
 }
 
 

@@ -24,6 +24,7 @@ from ._permissions import (
     wildcards,
 )
 from .runtime.contract import MODEL_NAME_PATTERN
+from .runtime.schema import Schema
 
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
@@ -51,6 +52,7 @@ class MlArtifactRepo(Construct):
         data_prefix: The prefix of the raw data, with a slash at its end.
         images: The container images, tagged once and for all with the execution that built them.
         package_group: The model package group that versions are registered in, named like the model.
+        schema: The declared columns, if they are declared.
         encryption_key: The customer managed key, if there is one.
         permissions: What the grants below give, as statements for the policies of this library's own roles.
     """
@@ -65,6 +67,7 @@ class MlArtifactRepo(Construct):
         data_folder: str | None = None,
         data_bucket: s3.IBucket | None = None,
         data_prefix: str = "data/",
+        schema: Schema | None = None,
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -81,6 +84,9 @@ class MlArtifactRepo(Construct):
             data_bucket: A bucket that the raw data is in already; its EventBridge notifications must be on if new
                 data is to start releases. Default: the new bucket.
             data_prefix: Where in that bucket the data is.
+            schema: The columns that the model is asked with and what it answers. With it every build writes the
+                baseline that a :class:`ModelMonitorSchedule` compares with. Default: rows are what the model makes
+                of them.
             encryption_key: Encrypts bucket, images and job volumes. Default: keys that AWS manages.
             removal_policy: What happens to bucket, images, versions and code when they leave the stack. To destroy
                 the bucket, CloudFormation needs it empty; to destroy the model package group, without versions.
@@ -92,6 +98,7 @@ class MlArtifactRepo(Construct):
         _check_model_name(model_name)
         _check_data(data_folder, data_bucket, data_prefix)
         self.model_name = model_name
+        self.schema = schema
         self.encryption_key = encryption_key
         self.data_prefix = data_prefix
         self.bucket = private_bucket(

@@ -101,7 +101,9 @@ class MlBuildStage(Construct):
     def _archive(self, documents: Sequence[JobRequest]) -> RuntimeArchive:
         for each in documents:
             each.check(self.repo.model_name)
-        return RuntimeArchive(self, {f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents})
+        files = {f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents}
+        schema = self.repo.schema
+        return RuntimeArchive(self, files | ({"schema.json": schema.to_json()} if schema is not None else {}))
 
     def _container_project(self, archive: RuntimeArchive, folder: str) -> RuntimeProject:
         permissions = self.repo.permissions
@@ -191,10 +193,12 @@ class MlBuildStage(Construct):
 
     def _register(self) -> list[Allow]:
         repo, permissions = self.repo, self.repo.permissions
+        run = "every execution has a folder of its own under runs/"
         return [
             *permissions.list_data(),
             *permissions.read("runs", "in-service"),
-            *permissions.write("runs/*/release.json", "every execution has a folder of its own under runs/"),
+            *permissions.write("runs/*/release.json", run),
+            *(permissions.write("runs/*/baseline/*", run) if repo.schema is not None else []),
             Allow(
                 ["sagemaker:CreateModelPackage"],
                 [repo.package_group_arn, repo.package_arn],

@@ -15,6 +15,7 @@ from ._codebuild import RuntimeArchive
 from ._endpoint_metrics import MetricOptions, endpoint_metric
 from ._endpoint_permissions import EndpointPermissions
 from ._endpoint_roles import EndpointRoles
+from ._monitor_alarms import monitor_widgets
 from ._network import private_network
 from ._permissions import acknowledge, grant, wildcards
 from ._release_name import checked_release_name
@@ -46,6 +47,7 @@ class SageMakerEndpointRelease(Construct):
         endpoint_name: The endpoint's name, which stays the same from release to release.
         stack_name: The name of the CloudFormation stack that holds the endpoint.
         hosting: How the model is served.
+        captures: Whether requests and answers are kept, so that they can be monitored.
         role: What the model's container runs as.
         deployment_role: What CloudFormation deploys with: it can touch this endpoint only.
         roles_stack: The stack of these roles, if the endpoint is in another account; else None. A pipeline of your
@@ -154,7 +156,9 @@ class SageMakerEndpointRelease(Construct):
             subnets=network.subnets if network is not None else 0,
             network_isolation=network_isolation,
             dashboard=dashboard,
+            widgets=monitor_widgets(name) if repo.schema is not None and plan.capture_percentage else (),
         ).render()
+        self.captures = plan.capture_percentage > 0
         known = self._known(plan.auto_rollback) | (network.values if network is not None else {})
         settings = ReleaseSettings(
             endpoint_name=name,

@@ -20,10 +20,12 @@ from ._bucket import days, private_bucket
 from ._choice import Choice, choice_namespace, unless_chosen, version_variable
 from ._notifications import Notifications, endpoint_notice, pipeline_notices
 from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, Allow, accept_dependencies, acknowledge, wildcards
+from ._retrain_guard import NO_REASON, REASON_VARIABLE
 from .approval import Approval
 from .artifact_repo import MlArtifactRepo
 from .build_stage import MlBuildStage
 from .endpoint_release import SageMakerEndpointRelease
+from .monitor_schedule import ModelMonitorSchedule
 from .runtime.contract import VERSION_VARIABLE
 from .source import Source
 from .stage import ReleaseStage, StageInput
@@ -110,6 +112,7 @@ class MlPipeline(Construct):
         self._stage_names = ["Source"]
         self._starts_on_data = starts_on_data
         self._topic = notify
+        self._knows_reasons = False
         self.node.add_validation(_WorkingStages(declared))
         for stage in stages:
             self.add_stage(stage)
@@ -135,12 +138,24 @@ class MlPipeline(Construct):
             self._given = replace(self._given, chosen_by=choice_namespace(name))
         if isinstance(stage, Construct):
             acknowledge(stage, self._use_of_artifacts)
-        if isinstance(stage, SageMakerEndpointRelease):
+        if isinstance(stage, SageMakerEndpointRelease | ModelMonitorSchedule):
             acknowledge(self, lambda: self._deployment_of(stage.stack_name))
         if isinstance(stage, MlBuildStage) and self._starts_on_data:
             self._start_on_data(stage.repo, name)
+        if isinstance(stage, ModelMonitorSchedule) and stage.on_drift is not None:
+            self._retrain_for(stage)
         if self._topic is not None:
             self._tell(self._topic, stage)
+
+    def _retrain_for(self, monitor: ModelMonitorSchedule) -> None:
+        """Let the monitor's alarms start executions, which are told the reason."""
+        if not self._knows_reasons:
+            self._knows_reasons = True
+            reason = "Why the execution was started, where an alarm has done it"
+            self.pipeline.add_variable(
+                codepipeline.Variable(variable_name=REASON_VARIABLE, default_value=NO_REASON, description=reason)
+            )
+        monitor.retrain(self.pipeline)
 
     def _tell(self, topic: sns.ITopic, stage: ReleaseStage) -> None:
         """Once there is a model to speak of, tell of the executions; and of the deployments to every endpoint."""

@@ -7,12 +7,12 @@ import sys
 COLUMNS = 9
 
 
-def test_the_shipped_sample_is_what_the_generator_writes(example, tmp_path):
-    written = tmp_path / "abalone.data"
+def test_the_shipped_samples_are_what_the_generator_writes(example, tmp_path):
+    subprocess.run([sys.executable, example / "make_data.py", "--output", tmp_path], check=True)
 
-    subprocess.run([sys.executable, example / "make_data.py", "--output", written], check=True)
-
-    assert written.read_bytes() == (example / "data/abalone.data").read_bytes()
+    written = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.*")}
+    shipped = [path for folder in ("data", "seasons") for path in (example / folder).iterdir()]
+    assert written == {path.relative_to(example): path.read_bytes() for path in shipped}
 
 
 def test_the_data_folder_holds_only_data(example):

@@ -51,7 +51,9 @@ def _captured_as_sagemaker_does(show):
     ]
     asked = [line["captureData"]["endpointInput"]["data"] for line in lines]
 
-    assert all(re.match(rf"capture/[0-9a-f-]{{36}}/{ENDPOINT}/AllTraffic/20", key) and key.endswith(".jsonl") for key in keys)
+    assert all(
+        re.match(rf"capture/[0-9a-f-]{{36}}/{ENDPOINT}/AllTraffic/20", key) and key.endswith(".jsonl") for key in keys
+    )
     assert asked[-1] == "3.0"
     assert lines[-1]["captureData"]["endpointInput"]["encoding"] == "CSV"
     assert lines[-1]["eventVersion"] == "0"

@@ -8,6 +8,7 @@ import pytest
 from cdk_ml_release.runtime import storage
 from cdk_ml_release.runtime.build import build
 from cdk_ml_release.runtime.contract import Gate, Manifest, StageFailed, endpoint_record_key
+from cdk_ml_release.runtime.schema import Schema
 
 from .fakes import AT_ONCE, FakeLogs, FakeSageMaker, played_by
 from .samples import BUCKET, DOCUMENTS, EXECUTION, IMAGE, MANIFEST, RUN, SETTINGS, STACK_VALUES, VALUES
@@ -16,6 +17,7 @@ GATE = Gate(metric="regression_metrics.rmse.value", comparison="at_most", limit=
 EVALUATION = {"regression_metrics": {"rmse": {"value": 2.0394}, "r2": {"value": 0.55}}}
 ROW = {"input": "M,0.455", "prediction": 11.03}
 RUN_FOLDER = f"runs/{EXECUTION}"
+SCHEMA = Schema(features={"sex": "category", "length": "number"}, prediction="age")
 
 
 @pytest.fixture
@@ -24,7 +26,9 @@ def run(s3, tmp_path):
     for task, document in DOCUMENTS.items():
         (tmp_path / f"{task}.json").write_text(json.dumps(document))
 
-    def work(task, sagemaker, run=RUN):
+    def work(task, sagemaker, run=RUN, schema=None):
+        if schema is not None:
+            (tmp_path / "schema.json").write_text(schema.to_json())
         settings = replace(SETTINGS, gates=(GATE,))
         env = settings.to_environment() | run.to_environment() | {"ML_HOME": str(tmp_path)}
         actors = {"sagemaker": sagemaker, "logs": FakeLogs()}
@@ -146,3 +150,31 @@ def test_refuses_to_preprocess_nothing(run):
         run("preprocess", sagemaker, replace(RUN, data_version="", model_data=""))
 
     assert sagemaker.jobs == {}
+
+
+def test_a_model_with_declared_columns_is_registered_with_its_baseline(run, evaluated, s3):
+    evaluated()
+    sagemaker = FakeSageMaker()
+
+    run("evaluate", sagemaker, schema=SCHEMA)
+
+    stored = {
+        name: storage.read(s3, BUCKET, f"{RUN_FOLDER}/baseline/{name}.json")
+        for name in ("schema", "statistics", "constraints")
+    }
+    assert Schema.from_json(stored["schema"]) == SCHEMA
+    assert json.loads(stored["statistics"])["dataset"] == {"item_count": 1}
+    (package,) = sagemaker.packages.values()
+    uri = package["DriftCheckBaselines"]["ModelDataQuality"]["Constraints"]["S3Uri"]
+    assert uri == f"s3://{BUCKET}/{RUN_FOLDER}/baseline/constraints.json"
+    assert package["ModelMetrics"]["ModelDataQuality"] == package["DriftCheckBaselines"]["ModelDataQuality"]
+
+
+def test_refuses_a_model_that_was_evaluated_with_other_columns_than_those_declared(run, evaluated, s3):
+    evaluated(row={"input": "M,long", "prediction": 11.03})
+    sagemaker = FakeSageMaker()
+
+    with pytest.raises(StageFailed, match=r"line 1 of .*predictions.jsonl does not fit the schema: .*'length'"):
+        run("evaluate", sagemaker, schema=SCHEMA)
+
+    assert sagemaker.packages == {}

@@ -20,6 +20,7 @@ class Assumptions:
         build_minutes: How long every other build takes, besides its waiting for a job.
         deploy_minutes: How long the update of an endpoint takes, with two fleets side by side.
         shadow_minutes: How long a new version shadows the one in service, where it does.
+        monitor_minutes: How long the instance of a monitor's job runs, one for each window.
         requests: Requests to every serverless endpoint a month.
         request_seconds: How long a serverless endpoint works on one.
         bucket_gb: What every bucket stores.
@@ -34,6 +35,7 @@ class Assumptions:
     build_minutes: float = 2
     deploy_minutes: float = 15
     shadow_minutes: float = 30
+    monitor_minutes: float = 5
     requests: float = 10_000
     request_seconds: float = 0.1
     bucket_gb: float = 10
@@ -54,6 +56,7 @@ class Assumptions:
         yield f"every other build takes {self.build_minutes:g} minutes and waits for its job (--build-minutes)"
         yield f"an endpoint is updated in {self.deploy_minutes:g} minutes (--deploy-minutes)"
         yield f"a shadow lasts {self.shadow_minutes:g} minutes, in which a build waits (--shadow-minutes)"
+        yield f"a monitor compares a window in {self.monitor_minutes:g} minutes (--monitor-minutes)"
         yield (
             f"a serverless endpoint has {self.requests:g} requests a month (--requests) "
             f"of {self.request_seconds:g} seconds each (--request-seconds)"

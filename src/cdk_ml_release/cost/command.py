@@ -21,6 +21,7 @@ _OPTIONS = {
     "build_minutes": "how long every other build takes, besides its waiting",
     "deploy_minutes": "how long an endpoint is updated",
     "shadow_minutes": "how long a new version shadows the one in service",
+    "monitor_minutes": "how long the job of a monitor's window runs",
     "requests": "requests to every serverless endpoint a month",
     "request_seconds": "how long a serverless endpoint works on one",
     "bucket_gb": "what every bucket stores",

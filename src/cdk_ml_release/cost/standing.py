@@ -11,6 +11,7 @@ from .assumptions import HOURS_PER_MONTH, Assumptions
 from .endpoint import endpoints
 from .line import Line
 from .prices import Prices, free, paid_by_use
+from .schedule import scheduled_jobs
 from .template import Resource, Template
 
 _FREE_UNLESS = {
@@ -131,6 +132,11 @@ def _pipelines(place: _Place, resource_type: str, resources: _Properties) -> Ite
         yield place.line("pipeline", "V1", f"{count} x pipeline of type V1", count)
 
 
+def _schedules(place: _Place, resource_type: str, resources: _Properties) -> Iterator[Line]:
+    for each in resources:
+        yield from scheduled_jobs(place.name, each, place.assumptions.monitor_minutes, place.prices)
+
+
 _PRICED: Mapping[str, _Pricing] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _policies,
     "AWS::CloudWatch::Alarm": _alarms,
@@ -142,6 +148,7 @@ _PRICED: Mapping[str, _Pricing] = {
     "AWS::ECR::Repository": _storage,
     "AWS::KMS::Key": _keys,
     "AWS::S3::Bucket": _storage,
+    "AWS::Scheduler::Schedule": _schedules,
     "AWS::SecretsManager::Secret": _each,
 }
 

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import aws, choice, evaluation, jobs, predictions, program, registry, storage
+from . import aws, baseline, choice, evaluation, jobs, predictions, program, registry, storage
 from .contract import BuildRun, BuildSettings, RunFolder, Task
+from .schema import Schema
 
 _KINDS: dict[Task, jobs.Kind] = {"preprocess": jobs.PROCESSING, "train": jobs.TRAINING, "evaluate": jobs.PROCESSING}
 
@@ -65,11 +66,15 @@ def build(
     if task == "train":
         exports["MODEL_DATA"] = job["ModelArtifacts"]["S3ModelArtifacts"]
     if task == "evaluate":
-        exports["SUMMARY"] = _judge(settings, run, folder, s3, sagemaker)
+        declared = Path(env["ML_HOME"], "schema.json")
+        schema = Schema.from_json(declared.read_text(encoding="utf-8")) if declared.is_file() else None
+        exports["SUMMARY"] = _judge(settings, run, folder, schema, s3=s3, sagemaker=sagemaker)
     return exports
 
 
-def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, sagemaker: Any) -> str:
+def _judge(
+    settings: BuildSettings, run: BuildRun, folder: RunFolder, schema: Schema | None, *, s3: Any, sagemaker: Any
+) -> str:
     """Register the model if it passes its gates, and say how good it is."""
 
     def written(path: str) -> tuple[bytes | None, str]:
@@ -80,8 +85,10 @@ def _judge(settings: BuildSettings, run: BuildRun, folder: RunFolder, s3: Any, s
     evaluation.check_gates(found, settings.gates, before)
     # The endpoint will be asked these rows. Better to miss them now than after an approval and a deployment.
     predictions.read(*written("evaluation/predictions.jsonl"))
+    if schema is not None:
+        baseline.write(s3, folder, schema)
     summary = evaluation.summary(found, settings.gates, before, settings.model_name, run.commit)
-    manifest = registry.register(settings, run, found, sagemaker=sagemaker, s3=s3)
+    manifest = registry.register(settings, run, found, watched=schema is not None, sagemaker=sagemaker, s3=s3)
     print(f"registered {manifest.model_package_arn}")
     print(summary)
     return summary

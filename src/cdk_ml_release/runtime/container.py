@@ -25,27 +25,43 @@ def container(env: Mapping[str, str], client: Callable[[str], Any] = aws.client)
     Returns:
         ``IMAGE_URI``: the image by digest.
     """
-    repository_uri, tag = env["ML_REPOSITORY_URI"], env["ML_EXECUTION_ID"]
     folder = Path(env["ML_CONTAINER_FOLDER"])
     if not (folder / "Dockerfile").is_file():
         raise StageFailed(
             f"no Dockerfile in the folder '{folder}' of the source: add one, or name its folder in "
             "MlBuildStage(container_folder=...)"
         )
-    ecr = client("ecr")
+    return {"IMAGE_URI": image(client("ecr"), env["ML_REPOSITORY_URI"], env["ML_EXECUTION_ID"], folder)}
+
+
+def image(ecr: Any, repository_uri: str, tag: str, folder: Path) -> str:
+    """Build and push an image, unless the registry has its tag already.
+
+    Args:
+        ecr: An ECR client.
+        repository_uri: Where the image goes; its tags never change.
+        tag: The image's only tag.
+        folder: What is built; it has a Dockerfile.
+
+    Returns:
+        The image by digest.
+
+    Raises:
+        StageFailed: if Docker fails.
+    """
     repository = repository_uri.partition("/")[2]
     digest = _pushed(ecr, repository, tag)
     if digest is None:
         _login(ecr, repository_uri)
-        image = f"{repository_uri}:{tag}"
+        name = f"{repository_uri}:{tag}"
         # Without attestations the push is a plain image manifest, the kind that SageMaker pulls.
-        _docker("build", "--platform", "linux/amd64", "--provenance=false", "--tag", image, str(folder))
-        _docker("push", image)
+        _docker("build", "--platform", "linux/amd64", "--provenance=false", "--tag", name, str(folder))
+        _docker("push", name)
         digest = _pushed(ecr, repository, tag)
         if digest is None:
-            raise StageFailed(f"the image {image} was pushed, but the registry does not have it: retry the stage")
+            raise StageFailed(f"the image {name} was pushed, but the registry does not have it: retry the stage")
     print(f"image {repository_uri}@{digest}")
-    return {"IMAGE_URI": f"{repository_uri}@{digest}"}
+    return f"{repository_uri}@{digest}"
 
 
 def _pushed(ecr: Any, repository: str, tag: str) -> str | None:

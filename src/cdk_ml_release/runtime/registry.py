@@ -26,9 +26,23 @@ _EXECUTION = "execution"
 
 
 def register(
-    settings: BuildSettings, run: BuildRun, metrics: Mapping[str, float], *, sagemaker: Any, s3: Any
+    settings: BuildSettings,
+    run: BuildRun,
+    metrics: Mapping[str, float],
+    *,
+    watched: bool = False,
+    sagemaker: Any,
+    s3: Any,
 ) -> Manifest:
     """Make the model of this execution a version that waits for approval; a retry finds the one that it made.
+
+    Args:
+        settings: What the build knows from synth.
+        run: What it is made of.
+        metrics: How good it is.
+        watched: Whether the run has a baseline, which the version is then registered with.
+        sagemaker: A SageMaker client.
+        s3: An S3 client.
 
     Returns:
         The manifest, as written to ``release.json``.
@@ -51,7 +65,7 @@ def register(
     )
     written = storage.read(s3, settings.bucket, folder.manifest_key)
     if written is None:
-        arn = _create_version(sagemaker, settings.package_group, wanted)
+        arn = _create_version(sagemaker, settings.package_group, wanted, folder if watched else None)
         manifest = replace(wanted, model_package_arn=arn)
         if storage.write_once(s3, settings.bucket, folder.manifest_key, manifest.to_json()):
             return manifest
@@ -65,7 +79,8 @@ def register(
     return manifest
 
 
-def _create_version(sagemaker: Any, group: str, model: Manifest) -> str:
+def _create_version(sagemaker: Any, group: str, model: Manifest, watched: RunFolder | None) -> str:
+    baseline = _baseline(watched) if watched is not None else {}
     request = {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": f"Execution {model.execution_id}",
@@ -75,9 +90,8 @@ def _create_version(sagemaker: Any, group: str, model: Manifest) -> str:
             "SupportedContentTypes": _CONTENT_TYPES,
             "SupportedResponseMIMETypes": _CONTENT_TYPES,
         },
-        "ModelMetrics": {
-            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": model.evaluation_uri}}
-        },
+        "ModelMetrics": {"ModelQuality": {"Statistics": _metrics_source(model.evaluation_uri)}, **baseline},
+        **({"DriftCheckBaselines": baseline} if baseline else {}),
         "MetadataProperties": {"CommitId": model.commit},
         "CustomerMetadataProperties": _properties(model),
     }
@@ -90,6 +104,15 @@ def _create_version(sagemaker: Any, group: str, model: Manifest) -> str:
     )
     arn: str = package["ModelPackageArn"]
     return arn
+
+
+def _baseline(folder: RunFolder) -> dict[str, Any]:
+    parts = {"Statistics": "baseline/statistics.json", "Constraints": "baseline/constraints.json"}
+    return {"ModelDataQuality": {part: _metrics_source(folder.uri(path)) for part, path in parts.items()}}
+
+
+def _metrics_source(uri: str) -> dict[str, str]:
+    return {"ContentType": "application/json", "S3Uri": uri}
 
 
 def _properties(model: Manifest) -> dict[str, str]:

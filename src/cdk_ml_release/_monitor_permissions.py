@@ -1,0 +1,84 @@
+"""What a monitor may do: to read what its endpoint was asked, and to write what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+
+from ._permissions import Allow, RepoPermissions, arn
+from ._sagemaker_role import run_container
+from .runtime.monitor_stage import NAMESPACE
+
+_PUBLISH = Allow(
+    ["cloudwatch:PutMetricData"],
+    ["*"],
+    {"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+    because="metrics have no resource; the namespace is the monitors' own",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorPermissions:
+    """The statements for the roles of one endpoint's monitor."""
+
+    endpoint_name: str
+    stack_name: str
+    repo: RepoPermissions
+    alarm_names: Sequence[str]
+
+    def compare(self, *, topic_arn: str | None, in_vpc: bool) -> list[Allow]:
+        """What the job of a window needs."""
+        name = self.endpoint_name
+        return [
+            *run_container(self.repo, log_group="/aws/sagemaker/ProcessingJobs", in_vpc=in_vpc),
+            *self.repo.read("runs", "capture", f"ground-truth/{name}", "in-service", f"monitoring/{name}"),
+            *self.repo.write(f"monitoring/{name}/*", "every window has a folder of its own"),
+            *self.repo.encrypt_volumes(),
+            _PUBLISH,
+            *([Allow(["sns:Publish"], [topic_arn])] if topic_arn is not None else []),
+        ]
+
+    def start(self, monitor_role: iam.IRole) -> list[Allow]:
+        """What the schedule needs."""
+        jobs = arn("sagemaker", f"processing-job/{self.endpoint_name}-*")
+        passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+        return [
+            Allow(["sagemaker:CreateProcessingJob"], [jobs], because="the names end in the id of the schedule's run"),
+            Allow(["iam:PassRole"], [monitor_role.role_arn], passed),
+        ]
+
+    def deploy(self, scheduler_role: iam.IRole) -> list[Allow]:
+        """What CloudFormation needs to create, update and delete the monitor's stack."""
+        schedule = arn("scheduler", f"schedule/default/{self.stack_name}")
+        alarms = [arn("cloudwatch", f"alarm:{name}") for name in self.alarm_names]
+        verbs = [
+            "PutMetricAlarm",
+            "DeleteAlarms",
+            "DescribeAlarms",
+            "ListTagsForResource",
+            "TagResource",
+            "UntagResource",
+        ]
+        passed = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        return [
+            Allow([f"scheduler:{verb}Schedule" for verb in ("Create", "Get", "Update", "Delete")], [schedule]),
+            Allow(["iam:PassRole"], [scheduler_role.role_arn], passed),
+            Allow([f"cloudwatch:{verb}" for verb in verbs], alarms),
+        ]
+
+    def prepare(self) -> list[Allow]:
+        """What the program before the deployment needs."""
+        push = ["CompleteLayerUpload", "DescribeImages", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]
+        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
+        return [
+            *self.repo.pull(),
+            Allow([f"ecr:{verb}" for verb in push], [self.repo.images_arn]),
+            Allow(
+                ["cloudformation:DescribeStacks", "cloudformation:DeleteStack"],
+                [stack],
+                because="CloudFormation ends a stack's ARN in an id that it makes",
+            ),
+            _PUBLISH,
+        ]
