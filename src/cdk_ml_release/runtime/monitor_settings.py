@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .contract import Gate, Settings
 
@@ -14,6 +14,7 @@ LONGEST_VALUE = 256
 """What a processing job's environment allows in one value, in characters."""
 
 _WAY_OUT = "deploy the monitor again"
+_COMPARISONS: dict[str, Literal["at_most", "at_least"]] = {"at_most": "at_most", "at_least": "at_least"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +81,23 @@ class MonitorSettings(Settings):
             KeyError: naming a variable that is not there.
             ValueError: naming a setting that cannot be read, or is out of its bounds.
         """
-        limits = _parsed("ML_QUALITY", env.get("ML_QUALITY", "[]"))
         numbers = {f"ML_{each.name.upper()}" for each in fields(cls) if each.type in ("int", "float")}
-        for name in numbers & env.keys():
+        for name in sorted(numbers & env.keys()):
             _parsed(name, env[name])
+        gates = _gates(env.get("ML_QUALITY", "[]"))
         settings = super().from_environment({name: text for name, text in env.items() if name != "ML_QUALITY"})
-        try:
-            gates = (
-                Gate(metric=metric, comparison=comparison, limit=float(limit)) for metric, comparison, limit in limits
-            )
-            return replace(settings, quality=tuple(gates))
-        except TypeError:
-            raise ValueError(f"'ML_QUALITY' must be a list of limits, got {env['ML_QUALITY']!r}; {_WAY_OUT}") from None
+        return replace(settings, quality=gates)
+
+
+def _gates(text: str) -> tuple[Gate, ...]:
+    limits = _parsed("ML_QUALITY", text)
+    try:
+        return tuple(
+            Gate(metric=str(metric), comparison=_COMPARISONS[comparison], limit=float(limit))
+            for metric, comparison, limit in limits
+        )
+    except (TypeError, ValueError, KeyError):
+        raise ValueError(f"'ML_QUALITY' must be a list of limits, got {text!r}; {_WAY_OUT}") from None
 
 
 def _parsed(name: str, text: str) -> Any:
