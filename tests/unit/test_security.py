@@ -16,13 +16,17 @@ from cfnlint.api import lint_file
 from cdk_ml_release import (
     Approval,
     Asynchronous,
+    DriftLimits,
     MlArtifactRepo,
     MlBuildStage,
     MlPipeline,
+    ModelMonitorSchedule,
     QualityGate,
     RealTime,
+    Retrain,
     SageMakerEndpointRelease,
     Scaling,
+    Schema,
     Serverless,
     Shadow,
     Source,
@@ -38,8 +42,10 @@ EVERYTHING = {
     "BuildProcessingRole": {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"},
     "BuildTrainingRole": {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"},
     "ProductionRole": {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"},
-    # The same token, to push the image.
+    "DriftRole": {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"},
+    # The same token, to push the image; the sign of life of a monitor that is just deployed.
     "BuildContainerRole": {"ecr:GetAuthorizationToken"},
+    "DriftPrepareRole": {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"},
 }
 """Every role that may do something on every resource, what, and why: this list is the review."""
 
@@ -74,7 +80,7 @@ def listed(value):
 
 
 def test_there_are_statements_to_look_at(statements):
-    assert len({owner for owner, _ in statements}) == 11
+    assert len({owner for owner, _ in statements}) == 17
 
 
 def test_no_statement_allows_every_action_of_anything_or_of_a_service(statements):
@@ -103,10 +109,13 @@ def test_every_statement_on_every_resource_is_reviewed(statements):
     assert found == EVERYTHING
 
 
-def test_metrics_go_to_sagemakers_namespaces_only(statements):
+def test_metrics_go_to_sagemakers_namespaces_and_the_monitors_own_only(statements):
     conditions = [each["Condition"] for _, each in statements if "cloudwatch:PutMetricData" in listed(each["Action"])]
 
-    assert conditions == [{"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}] * 3
+    sagemakers = {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
+    own = {"StringEquals": {"cloudwatch:namespace": "CdkMlRelease/Monitor"}}
+    assert [conditions.count(each) for each in (sagemakers, own)] == [4, 2]
+    assert len(conditions) == 6
 
 
 def test_statements_allow_and_never_by_exception(statements):
@@ -131,12 +140,16 @@ def test_every_role_is_for_one_service(resources):
     assert all(set(each) == {"Service"} and isinstance(each["Service"], str) for each in principals)
 
 
-def test_the_endpoints_template_makes_no_role(example):
-    (template,) = example.glob("asset.*/endpoint.template.json")
+@pytest.mark.parametrize(
+    ("deployed", "services"),
+    [("endpoint", {"SageMaker", "CloudWatch"}), ("monitor", {"Scheduler", "CloudWatch"})],
+)
+def test_what_a_pipeline_deploys_makes_no_role(example, deployed, services):
+    (template,) = example.glob(f"asset.*/{deployed}.template.json")
 
     kinds = {resource["Type"].split("::")[1] for resource in json.loads(template.read_text())["Resources"].values()}
 
-    assert kinds == {"SageMaker", "CloudWatch"}
+    assert kinds == services
 
 
 def test_cdks_own_validation_finds_nothing_in_the_example(example):
@@ -205,7 +218,28 @@ def isolated(stack: Stack) -> None:
     hosted(vpc=vpc, network_isolation=True, traffic=TrafficShift.rolling(batch_percent=50))(stack)
 
 
-VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated]
+def watched(stack: Stack) -> None:
+    key = kms.Key(stack, "Key", enable_key_rotation=True)
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2, restrict_default_security_group=False)
+    vpc.add_flow_log("Flow")
+    schema = Schema(features={"length": "number"})
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone", schema=schema, encryption_key=key)
+    build = MlBuildStage(stack, "Build", repo=repo, gate=GATE)
+    release = SageMakerEndpointRelease(stack, "Production", repo=repo)
+    monitor = ModelMonitorSchedule(
+        stack,
+        "Drift",
+        endpoint=release,
+        limits=DriftLimits(quality=[QualityGate.at_most("regression_metrics.rmse.value", 3)]),
+        on_drift=Retrain(),
+        notify=sns.Topic(stack, "Team", master_key=key),
+        vpc=vpc,
+    )
+    stages = [build, release, monitor]
+    MlPipeline(stack, "Pipeline", source=Source.code_commit("code"), stages=stages, encryption_key=key)
+
+
+VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated, watched]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)
@@ -217,7 +251,7 @@ def variant(request, app: App) -> Path:
 
 
 def findings(assembly: Path) -> list[str]:
-    templates = [*assembly.glob("*.template.json"), *assembly.glob("asset.*/endpoint.template.json")]
+    templates = [*assembly.glob("*.template.json"), *assembly.glob("asset.*/*.template.json")]
     assert len(templates) > 1, "the endpoint's template is looked at, too"
     return [str(each) for template in templates for each in lint_file(template)]
 
