@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import sample, storage
@@ -71,8 +71,24 @@ def write(s3: Any, folder: RunFolder, schema: Schema) -> None:
 
 def statistics(schema: Schema, columns: Columns) -> dict[str, Any]:
     """What ``statistics.json`` says of the values of each feature and of the prediction."""
-    features = [_feature(name, kind, columns[name]) for name, kind in schema.columns.items()]
-    return {"version": 0.0, "dataset": {"item_count": len(columns[schema.prediction])}, "features": features}
+    features = (feature(name, kind, columns[name]) for name, kind in schema.columns.items())
+    return statistics_of(features, len(columns[schema.prediction]))
+
+
+def statistics_of(features: Iterable[dict[str, Any]], rows: int) -> dict[str, Any]:
+    """What ``statistics.json`` says of so many rows, given what it says of each feature."""
+    return {"version": 0.0, "dataset": {"item_count": rows}, "features": list(features)}
+
+
+def feature(name: str, kind: ColumnType, values: Sequence[Value]) -> dict[str, Any]:
+    """What ``statistics.json`` says of the values of one feature."""
+    present = [value for value in values if value is not None]
+    common = {"num_present": len(present), "num_missing": len(values) - len(present)}
+    described: dict[str, Any] = {"name": name, "inferred_type": INFERRED[kind]}
+    if kind == "category":
+        return described | {"string_statistics": {"common": common, **_of_texts([str(value) for value in present])}}
+    numbers = [value for value in present if not isinstance(value, str)]
+    return described | {"numerical_statistics": {"common": common, **_of_numbers(numbers)}}
 
 
 def constraints(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +99,7 @@ def constraints(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "version": 0.0,
-        "features": [_constraint(feature) for feature in found["features"]],
+        "features": [_constraint(each) for each in found["features"]],
         "monitoring_config": _MONITORING_CONFIG,
     }
 
@@ -104,16 +120,6 @@ def read_schema(content: bytes | None, uri: str) -> Schema:
 
 def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2) + "\n"
-
-
-def _feature(name: str, kind: ColumnType, values: Sequence[Value]) -> dict[str, Any]:
-    present = [value for value in values if value is not None]
-    common = {"num_present": len(present), "num_missing": len(values) - len(present)}
-    described: dict[str, Any] = {"name": name, "inferred_type": INFERRED[kind]}
-    if kind == "category":
-        return described | {"string_statistics": {"common": common, **_of_texts([str(value) for value in present])}}
-    numbers = [value for value in present if not isinstance(value, str)]
-    return described | {"numerical_statistics": {"common": common, **_of_numbers(numbers)}}
 
 
 def _of_texts(values: Sequence[str]) -> dict[str, Any]:
