@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_ml_release.rehearsal.cloud.alarms import Alarms, Window
+from cdk_ml_release.rehearsal.cloud import hours
+from cdk_ml_release.rehearsal.cloud.alarm import Window
+from cdk_ml_release.rehearsal.cloud.alarms import Alarms
 from cdk_ml_release.rehearsal.cloud.gateway import Gateway
 from cdk_ml_release.rehearsal.cloud.metrics import Metrics
 
@@ -19,7 +22,7 @@ PLAIN = {
     "MetricName": "m",
     "Dimensions": DIMENSIONS,
     "Period": 60,
-    "EvaluationPeriods": 3,
+    "EvaluationPeriods": 1,
     "Statistic": "Average",
     "ComparisonOperator": "GreaterThanThreshold",
     "Threshold": 0.5,
@@ -41,8 +44,11 @@ def watch():
             for value in values:
                 metrics.put("AWS/SageMaker", name, NAMED, value)
 
-        def look(self, window):
-            alarms.look_at("live", window)
+        def look(self, window, guards=()):
+            alarms.look_at("live", window, guards)
+
+        def changes(self):
+            return [(change.name, change.before[0], change.state) for change in alarms.changes()]
 
         def state(self, **changed):
             self.client.put_metric_alarm(
@@ -86,7 +92,7 @@ def test_an_alarm_goes_off_once_the_breach_is_as_long_as_the_periods_that_must_b
     watch.put(1, 1)
     watch.look(Window(0.0, passed))
 
-    assert watch.state(DatapointsToAlarm=2) == state
+    assert watch.state(EvaluationPeriods=3, DatapointsToAlarm=2) == state
 
 
 def _metric(name):
@@ -175,3 +181,76 @@ def test_a_dashboard_is_taken_and_shown_to_nobody(watch):
 
     assert watch.client.put_dashboard(DashboardName="d", DashboardBody=body)["DashboardValidationMessages"] == []
     watch.client.delete_dashboards(DashboardNames=["d"])
+
+
+def let_pass(**time):
+    hours.pass_until(hours.now() + timedelta(**time))
+
+
+@pytest.mark.parametrize(
+    ("each_minute", "treat", "state"),
+    [
+        ([1, 1, 0], "missing", "ALARM"),
+        ([1, 0, 0], "missing", "OK"),
+        ([1, None, None], "missing", "ALARM"),
+        ([1, None, None], "notBreaching", "OK"),
+        ([1, None, 0], "breaching", "ALARM"),
+        ([1, None, None], "ignore", "INSUFFICIENT_DATA"),
+    ],
+)
+def test_so_many_of_the_last_periods_must_breach(watch, each_minute, treat, state):
+    for number, value in enumerate(each_minute):
+        let_pass(minutes=bool(number))
+        watch.put(*([] if value is None else [value]))
+
+    assert watch.state(EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData=treat) == state
+
+
+def test_what_is_older_than_the_periods_of_an_alarm_does_not_count(watch):
+    watch.put(1)
+    assert watch.state() == "ALARM"
+
+    let_pass(minutes=2)
+
+    assert watch.state(TreatMissingData="notBreaching") == "OK"
+
+
+def test_a_value_counts_at_the_time_that_its_program_gives_it(watch):
+    datum = {"MetricName": "m", "Dimensions": DIMENSIONS, "Values": [2.0, 0.0], "Counts": [3, 1]}
+    watch.client.put_metric_data(Namespace="AWS/SageMaker", MetricData=[datum | {"Timestamp": hours.now()}])
+    assert watch.state(Statistic="SampleCount", Threshold=3) == "ALARM"
+
+    old = datum | {"MetricName": "old", "Timestamp": hours.now() - timedelta(minutes=5)}
+    watch.client.put_metric_data(Namespace="AWS/SageMaker", MetricData=[old])
+
+    assert watch.state(MetricName="old", TreatMissingData="notBreaching") == "OK"
+
+
+def test_a_change_of_state_is_told_once(watch):
+    watch.put(1)
+    watch.state()
+
+    assert watch.changes() == [("a", "INSUFFICIENT_DATA", "ALARM")]
+    assert watch.changes() == []
+    let_pass(minutes=2)
+    assert watch.changes() == [("a", "ALARM", "INSUFFICIENT_DATA")]
+
+
+def test_only_the_alarms_of_an_update_look_at_what_it_looks_at(watch):
+    metric = {"Namespace": "CdkMlRelease/Monitor", "MetricName": "Drift"}
+    watch.client.put_metric_data(
+        Namespace=metric["Namespace"], MetricData=[{"MetricName": "Drift", "Dimensions": DIMENSIONS, "Value": 1.0}]
+    )
+    watch.state(**metric)
+
+    watch.look(Window(hours.moment()))
+    assert watch.state(**metric) == "ALARM"
+    watch.look(Window(hours.moment()), guards=["a"])
+    assert watch.state(**metric) == "INSUFFICIENT_DATA"
+
+
+def test_refuses_values_that_it_cannot_take_apart(watch):
+    statistics = {"SampleCount": 2, "Sum": 3, "Minimum": 1, "Maximum": 2}
+
+    with pytest.raises(ClientError, match="does not know StatisticValues"):
+        watch.client.put_metric_data(Namespace="N", MetricData=[{"MetricName": "m", "StatisticValues": statistics}])

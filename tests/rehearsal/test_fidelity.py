@@ -11,9 +11,10 @@ from cdk_ml_release.rehearsal.cloud.account import Account
 from cdk_ml_release.rehearsal.cloud.cloudformation_api import OPERATIONS, services
 from cdk_ml_release.rehearsal.cloud.gateway import Gateway
 from cdk_ml_release.rehearsal.cloud.hosting import hosting_handlers
+from cdk_ml_release.rehearsal.cloud.hours import now
 from cdk_ml_release.rehearsal.cloud.resources import handlers
 from cdk_ml_release.rehearsal.cloud.watching import watching_handlers
-from cdk_ml_release.rehearsal.cloud.workplace import Workplace, now
+from cdk_ml_release.rehearsal.cloud.workplace import Workplace
 from cdk_ml_release.rehearsal.fidelity import ACTION_TYPES, RESOURCE_TYPES, render
 from cdk_ml_release.rehearsal.pipelines.performers import Performers
 from cdk_ml_release.rehearsal.stacks.stacks import BUILT_IN, Stacks

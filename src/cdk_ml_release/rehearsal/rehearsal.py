@@ -18,11 +18,12 @@ from .cloud import cloudformation_api, events, model_registry, registry_api
 from .cloud.account import Account
 from .cloud.gateway import Gateway
 from .cloud.hosting import hosting_handlers
+from .cloud.hours import now
 from .cloud.resources import handlers
 from .cloud.sagemaker_endpoints import SageMakerEndpoints
 from .cloud.sagemaker_jobs import SageMakerJobs
 from .cloud.watching import watching_handlers
-from .cloud.workplace import Workplace, now
+from .cloud.workplace import Workplace
 from .pipelines.announcer import Announcer
 from .pipelines.api import PipelineApi
 from .pipelines.performers import Performers

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .gateway import ApiError
-from .metrics import Metrics, check_statistic, statistic
+from .metrics import NAMESPACE, Metrics, check_statistic, statistic
 
 _ARITHMETIC: Mapping[type[ast.AST], Any] = {
     ast.Add: operator.add,
@@ -55,10 +56,15 @@ class Watched:
         named = (each.dimensions.get("EndpointName", "") for each in self.statistics.values())
         return next((name for name in named if name), "")
 
-    def value(self, metrics: Metrics, since: float) -> tuple[float | None, int]:
-        """Its value now, None if there is none, and from how many observed values it comes."""
+    @property
+    def is_endpoints_own(self) -> bool:
+        """Whether all of it is measured at endpoints by the service itself."""
+        return all(each.namespace == NAMESPACE for each in self.statistics.values())
+
+    def value(self, metrics: Metrics, since: float, until: float = math.inf) -> tuple[float | None, int]:
+        """Its value between two moments, None if there is none, and from how many observed values it comes."""
         values = {
-            key: metrics.values(each.namespace, each.metric, each.dimensions, since)
+            key: metrics.values(each.namespace, each.metric, each.dimensions, since, until)
             for key, each in self.statistics.items()
         }
         known = {key: statistic(self.statistics[key].statistic, found) for key, found in values.items() if found}

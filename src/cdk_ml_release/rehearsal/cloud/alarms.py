@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from .alarm import Alarm, Change, Window
+from .alarm_periods import COMPARISONS, MISSING, periods_of, reach, state_of
 from .alarm_values import Watched, read_watched
 from .calls import Call
 from .composite_alarm import check_rule, holds, names_in
 from .gateway import ACCOUNT, ApiError, Service
+from .hours import timestamp
 from .metrics import Metrics
-from .workplace import now, timestamp
-
-_COMPARISONS = {
-    "GreaterThanOrEqualToThreshold": operator.ge,
-    "GreaterThanThreshold": operator.gt,
-    "LessThanThreshold": operator.lt,
-    "LessThanOrEqualToThreshold": operator.le,
-}
-_MISSING = {"breaching": "ALARM", "notBreaching": "OK", "missing": "INSUFFICIENT_DATA"}
-
-
-@dataclass(frozen=True)
-class Window:
-    """What the alarms of an endpoint look at.
-
-    Attributes:
-        since: The moment of the monotonic clock from which on values count.
-        passed: How much declared time they stand for, in seconds. An alarm goes off only once that is as long
-            as all the periods that have to breach.
-    """
-
-    since: float = 0.0
-    passed: float = math.inf
-
-
-@dataclass
-class Alarm:
-    """An alarm and the state that it is in."""
-
-    parameters: Mapping[str, Any]
-    watched: Watched | None
-    """None for a composite alarm, which watches alarms."""
-    state: str = "INSUFFICIENT_DATA"
-    reason: str = "Unchecked: Initial alarm creation"
-    updated: float = field(default_factory=lambda: timestamp(now()))
-
-    def change(self, state: str, reason: str) -> None:
-        """Go into a state."""
-        if state != self.state:
-            self.updated = timestamp(now())
-        self.state, self.reason = state, reason
 
 
 class Alarms:
@@ -66,6 +26,7 @@ class Alarms:
         self._region = region
         self._alarms: dict[str, Alarm] = {}
         self._windows: dict[str, Window] = {}
+        self._guards: set[str] = set()
         self._lock = threading.RLock()
 
     def services(self) -> dict[tuple[str, str], Service]:
@@ -82,10 +43,38 @@ class Alarms:
         }
         return {("cloudwatch", operation): service for operation, service in answers.items()}
 
-    def look_at(self, endpoint: str, window: Window) -> None:
-        """Let the alarms with this endpoint among their dimensions look at a window from now on."""
+    def look_at(self, endpoint: str, window: Window, guards: Iterable[str] = ()) -> None:
+        """Let alarms look at a window of an endpoint's values from now on.
+
+        Args:
+            endpoint: Those that watch what the service measures at it look, and no other endpoint's.
+            window: Where they look.
+            guards: The alarms that take an update back look too, whatever they watch.
+        """
         with self._lock:
             self._windows[endpoint.lower()] = window
+            self._guards |= {name for guard in guards for name in self._leaves(guard)}
+
+    def _leaves(self, name: str) -> set[str]:
+        """An alarm, or those that a composite alarm follows."""
+        alarm = self._alarms.get(name)
+        if alarm is None or alarm.watched is not None:
+            return {name}
+        return {leaf for inner in names_in(alarm.parameters["AlarmRule"]) for leaf in self._leaves(inner)}
+
+    def changes(self) -> list[Change]:
+        """Judge every alarm by what it sees now; what has changed since the last time is told once."""
+        found = []
+        with self._lock:
+            for name in sorted(self._alarms):
+                alarm = self._evaluated(self._alarms[name])
+                before, after = alarm.told, (alarm.state, alarm.reason, alarm.updated)
+                if before is not None and before[0] != alarm.state:
+                    alarm.told = after
+                    endpoint = alarm.watched.endpoint if alarm.watched else ""
+                    arn, parameters = self._arn(name), alarm.parameters
+                    found.append(Change(arn=arn, parameters=parameters, endpoint=endpoint, before=before, after=after))
+        return found
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those of some alarms that do not exist."""
@@ -111,16 +100,29 @@ class Alarms:
 
     def _compare(self, alarm: Alarm, watched: Watched) -> None:
         parameters = alarm.parameters
-        window = self._windows.get(watched.endpoint.lower(), Window())
-        value, count = watched.value(self._metrics, window.since)
-        periods = int(parameters.get("DatapointsToAlarm", parameters["EvaluationPeriods"]))
+        guards = watched.is_endpoints_own or parameters["AlarmName"] in self._guards
+        window = self._windows.get(watched.endpoint.lower()) if guards else None
+        if window is not None:
+            self._compare_within(window, alarm, watched)
+            return
+        state, reason = state_of(parameters, watched, self._metrics, alarm.state)
+        if not (reason.startswith("no values") and alarm.reason.startswith("Set: ")):
+            alarm.change(state, reason)
+
+    def _compare_within(self, window: Window, alarm: Alarm, watched: Watched) -> None:
+        """Compare what was seen in a window, which stands for every period."""
+        parameters = alarm.parameters
+        # Between two updates what is older than the alarm's periods does not count.
+        since = window.since if window.passed < math.inf else max(window.since, reach(parameters, watched)[0])
+        value, count = watched.value(self._metrics, since)
+        periods, _ = periods_of(parameters)
         needed = watched.period * periods
         if value is None:
             self._without_values(alarm, watched, window.passed >= needed)
             return
         comparison, threshold = parameters["ComparisonOperator"], float(parameters["Threshold"])
         said = f"{watched.name} is {value:.4g} over {count} values, {comparison} {threshold:g}"
-        if not _COMPARISONS[comparison](value, threshold):
+        if not COMPARISONS[comparison](value, threshold):
             alarm.change("OK", f"{said} does not hold")
         elif window.passed < needed:
             alarm.change("OK", f"{said} holds for {window.passed:.0f} s, not yet for {periods} periods")
@@ -131,7 +133,7 @@ class Alarms:
         treat = alarm.parameters.get("TreatMissingData", "missing")
         if treat == "ignore" or alarm.reason.startswith("Set: "):
             return
-        state = _MISSING[treat]
+        state = MISSING[treat]
         if state == "ALARM" and not long_enough:
             state = "OK"
         alarm.change(state, f"no values of {watched.name}, which are treated as {treat}")
@@ -139,12 +141,12 @@ class Alarms:
     def _put(self, call: Call) -> Mapping[str, Any]:
         parameters = call.parameters
         name = parameters["AlarmName"]
-        if parameters.get("ComparisonOperator") not in _COMPARISONS or "Threshold" not in parameters:
+        if parameters.get("ComparisonOperator") not in COMPARISONS or "Threshold" not in parameters:
             given = parameters.get("ComparisonOperator", "none")
             raise ApiError(
                 "NotImplemented", f"the rehearsal knows alarms with a threshold; '{name}' compares with {given}", 501
             )
-        if parameters.get("TreatMissingData", "missing") not in (*_MISSING, "ignore"):
+        if parameters.get("TreatMissingData", "missing") not in (*MISSING, "ignore"):
             raise ApiError("ValidationError", f"TreatMissingData of '{name}' is not one of the four that there are")
         self._keep(name, Alarm(parameters, read_watched(parameters)))
         return {}
@@ -162,7 +164,12 @@ class Alarms:
         with self._lock:
             before = self._alarms.get(name)
             if before is not None:
-                made.change(before.state, before.reason)
+                made.state, made.reason, made.updated, made.told = (
+                    before.state,
+                    before.reason,
+                    before.updated,
+                    before.told,
+                )
             self._alarms[name] = made
 
     def _delete(self, call: Call) -> Mapping[str, Any]:
@@ -197,8 +204,11 @@ class Alarms:
         return {
             "ActionsEnabled": True,
             **alarm.parameters,
-            "AlarmArn": f"arn:aws:cloudwatch:{self._region}:{ACCOUNT}:alarm:{name}",
+            "AlarmArn": self._arn(name),
             "StateValue": alarm.state,
             "StateReason": alarm.reason,
-            "StateUpdatedTimestamp": alarm.updated,
+            "StateUpdatedTimestamp": timestamp(alarm.updated),
         }
+
+    def _arn(self, name: str) -> str:
+        return f"arn:aws:cloudwatch:{self._region}:{ACCOUNT}:alarm:{name}"

@@ -20,8 +20,9 @@ from .endpoint import Endpoint
 from .fleet import FleetFailed
 from .gateway import ApiError, Service
 from .hosted import Asked
+from .hours import now
 from .sagemaker_models import SageMakerModels
-from .workplace import Workplace, now
+from .workplace import Workplace
 
 _LOOK_SECONDS = 0.05
 # Source: InvokeEndpointAsync's reference.

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from . import storage
-from .workplace import now
+from .hours import now
 
 _MOST_RECORDS = 500
 

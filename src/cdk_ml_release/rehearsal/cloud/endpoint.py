@@ -10,8 +10,8 @@ from typing import Any
 
 from .fleet import Retired, Served
 from .hosted import Asked, Hosted
+from .hours import now, timestamp
 from .releases import Release, Step
-from .workplace import now, timestamp
 
 IN_PROGRESS = ("Creating", "Updating", "RollingBack", "Deleting")
 

@@ -18,11 +18,15 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from . import hours
 from .calls import Call, CallError, read_call
 from .policy import decide, may_assume
 
 ACCOUNT = "123456789012"
 """The account that moto plays."""
+
+# How often the server looks whether it is to stop; by default whoever closes the door waits for half a second.
+_LOOK_SECONDS = 0.05
 
 Service = Callable[[Call], Mapping[str, Any]]
 
@@ -98,7 +102,8 @@ class Gateway:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_QuietHandler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True, name="gateway").start()
+        looks = {"poll_interval": _LOOK_SECONDS}
+        threading.Thread(target=self._server.serve_forever, kwargs=looks, daemon=True, name="gateway").start()
         self.root = self.credentials(f"arn:aws:iam::{ACCOUNT}:root")
 
     def close(self) -> None:
@@ -106,6 +111,7 @@ class Gateway:
         self._server.shutdown()
         self._server.server_close()
         moto_api_backend.reset()
+        hours.reset()
 
     def credentials(self, principal: str) -> Credentials:
         """The access key that stands for a role's ARN."""

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ..containers.container import ContainerError
 from . import storage
 from .instance import FleetFailed
-from .workplace import ImageMissing, Workplace, now
+from .workplace import ImageMissing, Workplace
 
 LONGEST_REASON = 1024
 
@@ -35,7 +35,7 @@ class Job(ABC):
     status: str = "InProgress"
     failure_reason: str = ""
     exit_message: str = ""
-    created: datetime = field(default_factory=now)
+    created: datetime = field(default_factory=lambda: _now())
     ended: datetime | None = None
     process_seconds: float = 0.0
     """How long its containers ran."""
@@ -68,9 +68,14 @@ class Job(ABC):
 
     def _end(self, status: str, reason: str) -> None:
         self.failure_reason = reason[:LONGEST_REASON]
-        self.ended = now()
+        self.ended = _now()
         self.status = status
 
     @abstractmethod
     def _work(self) -> tuple[str, str]:
         """Do the job; returns its status and the reason for it."""
+
+
+def _now() -> datetime:
+    # The machine's time, as its logs and its objects have it: who looks for what a job has written compares them.
+    return datetime.now(UTC)

@@ -11,10 +11,11 @@ from . import transform_job
 from .calls import Call
 from .container_job import ContainerJob
 from .gateway import ApiError, Service
+from .hours import timestamp
 from .job import Job
 from .sagemaker_models import SageMakerModels
 from .transform_job import TransformJob
-from .workplace import Workplace, timestamp
+from .workplace import Workplace
 
 _SERVICE = "sagemaker.amazonaws.com"
 

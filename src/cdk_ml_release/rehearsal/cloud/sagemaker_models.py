@@ -7,7 +7,8 @@ from typing import Any
 
 from .calls import Call
 from .gateway import ApiError, Service
-from .workplace import Workplace, now, timestamp
+from .hours import now, timestamp
+from .workplace import Workplace
 
 _SERVICE = "sagemaker.amazonaws.com"
 _NOT_SERVERLESS = ("DataCaptureConfig", "VpcConfig", "ShadowProductionVariants", "AsyncInferenceConfig")

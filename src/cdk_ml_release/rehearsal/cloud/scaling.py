@@ -9,7 +9,7 @@ from typing import Any
 
 from .calls import Call
 from .gateway import ACCOUNT, ApiError, Service
-from .workplace import now, timestamp
+from .hours import now, timestamp
 
 COUNT = "sagemaker:variant:DesiredInstanceCount"
 _DIMENSIONS = (COUNT, "sagemaker:variant:DesiredProvisionedConcurrency")

@@ -13,10 +13,10 @@ from typing import Any
 from . import storage
 from .batching import MEGABYTE, TooLarge, assemble, records, requests
 from .gateway import ApiError
+from .hours import now
 from .instance import Instance, Served
 from .job import Job
 from .job_log import JobLog
-from .workplace import now
 
 _MOST_MEGABYTES = 100
 # Source: ModelClientConfig in CreateTransformJob's reference.

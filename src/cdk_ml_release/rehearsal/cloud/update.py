@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
-from .alarms import Alarms, Window
+from .alarm import Window
+from .alarms import Alarms
 from .clock import Clock, Seen
 from .deployment import Deployment
 from .endpoint import Endpoint
 from .fleet import FleetFailed
 from .gateway import ApiError
 from .hosted import Hosted
+from .hours import moment as moment_now
 from .releases import Outcome
 from .workplace import ImageMissing
 
@@ -101,13 +102,16 @@ class Update:
 
     def _bake(self, new: Hosted, declared: float) -> None:
         """Let a declared wait pass under the eyes of the alarms."""
-        began, judged = time.monotonic(), new.judged
+        began, judged = moment_now(), new.judged
         step = self._endpoint.release.steps[-1]
         for moment in self._clock.wait(declared, lambda: Seen(step.requests.total, new.judged - judged)):
-            self._alarms.look_at(self._endpoint.name, Window(began, self._passed + moment.passed))
+            self._look_at(Window(began, self._passed + moment.passed))
             if moment.telling:
                 self._check_alarms(f"went to ALARM with {100 * step.share:.3g} % of the requests on the new fleet")
         self._passed += declared
+
+    def _look_at(self, window: Window) -> None:
+        self._alarms.look_at(self._endpoint.name, window, self._deployment.alarms)
 
     def _check_alarms(self, happened: str) -> None:
         alarm = self._alarms.ringing(self._deployment.alarms)
@@ -138,6 +142,6 @@ class Update:
 
     def _end(self, outcome: Outcome) -> None:
         # What comes from now on is seen afresh: between two releases there is time for an alarm to calm down.
-        self._alarms.look_at(self._endpoint.name, Window(time.monotonic()))
+        self._look_at(Window(moment_now()))
         self._endpoint.release.outcome = outcome
         self._done()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +52,3 @@ class Workplace:
 
 class ImageMissing(Exception):
     """An image that nobody has pushed."""
-
-
-def now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)
-
-
-def timestamp(time: datetime) -> float:
-    """A time as the JSON protocol writes it."""
-    return time.timestamp()
