@@ -40,12 +40,16 @@ class Call:
         parameters: By the names that botocore gives them. A body that is a payload of its own (an object,
             the input of an endpoint) or XML is not among them. All values of a query are text.
         checks: What IAM checks, each of which must be allowed; none if the call needs no permission.
+        principal: Who calls, once that is known: a role's ARN, or the account's root.
+        session: The name of the role's session, where that tells something.
     """
 
     service: str
     operation: str
     parameters: Mapping[str, Any]
     checks: tuple[Check, ...]
+    principal: str = ""
+    session: str = ""
 
 
 def read_call(

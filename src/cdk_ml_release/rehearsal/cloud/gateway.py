@@ -62,6 +62,8 @@ class Credentials:
     access_key: str
     principal: str
     """A role's ARN, or the account's root for the person who deploys."""
+    session: str = ""
+    """The name of the role's session, where that tells something."""
 
     def environment(self, endpoint: str, region: str) -> dict[str, str]:
         """What a process needs in its environment to call the rehearsed AWS as this principal."""
@@ -113,19 +115,19 @@ class Gateway:
         moto_api_backend.reset()
         hours.reset()
 
-    def credentials(self, principal: str) -> Credentials:
-        """The access key that stands for a role's ARN."""
+    def credentials(self, principal: str, session: str = "") -> Credentials:
+        """The access key that stands for a role's ARN, in a session of that name."""
         with self._lock:
             for known in self._credentials.values():
-                if known.principal == principal:
+                if (known.principal, known.session) == (principal, session):
                     return known
-            made = Credentials(f"ASIA{uuid.uuid4().hex[:16].upper()}", principal)
+            made = Credentials(f"ASIA{uuid.uuid4().hex[:16].upper()}", principal, session)
             self._credentials[made.access_key] = made
             return made
 
-    def client(self, service: str, principal: str | None = None) -> Any:
+    def client(self, service: str, principal: str | None = None, session: str = "") -> Any:
         """A boto3 client of the rehearsed AWS, for a role or (default) the person who deploys."""
-        credentials = self.root if principal is None else self.credentials(principal)
+        credentials = self.root if principal is None else self.credentials(principal, session)
         with self._lock:
             if (service, credentials.access_key) not in self._clients:
                 self._clients[service, credentials.access_key] = self._session.client(
@@ -137,8 +139,8 @@ class Gateway:
                 )
             return self._clients[service, credentials.access_key]
 
-    def assume(self, role_arn: str, service: str) -> str:
-        """Let a service take a role on.
+    def assume(self, role_arn: str, service: str, source_arn: str = "") -> str:
+        """Let a service take a role on, for a resource of this ARN if the service tells it.
 
         Returns:
             The role's ARN.
@@ -150,7 +152,7 @@ class Gateway:
             role = self.client("iam").get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
         except self.client("iam").exceptions.NoSuchEntityException:
             raise ApiError("ValidationException", f"there is no role {role_arn}") from None
-        context = {"aws:SourceAccount": self.account}
+        context = {"aws:SourceAccount": self.account} | ({"aws:SourceArn": source_arn} if source_arn else {})
         decision = may_assume(role["AssumeRolePolicyDocument"], principal=service, context=context)
         if not decision.allowed:
             raise ApiError("ValidationException", f"{service} may not assume {role_arn}: {decision.reason}")
@@ -240,9 +242,10 @@ class Gateway:
     ) -> Iterable[bytes]:
         key = (call.service, call.operation)
         self.calls.add(key)
-        principal = self._principal(headers)
+        caller = self._caller(headers)
         for check in call.checks:
-            self.authorize(principal, check.action, check.resource, check.context)
+            self.authorize(caller.principal, check.action, check.resource, check.context)
+        call = replace(call, principal=caller.principal, session=caller.session)
         if key in self.services:
             if key == ("sagemaker", "InvokeEndpoint"):
                 call = replace(call, parameters={**call.parameters, "Body": environ["wsgi.input"].getvalue()})
@@ -260,12 +263,12 @@ class Gateway:
             self._policies.clear()
         return self._moto(environ, start_response)  # type: ignore[no-any-return]
 
-    def _principal(self, headers: Mapping[str, str]) -> str:
+    def _caller(self, headers: Mapping[str, str]) -> Credentials:
         found = re.search(r"Credential=([A-Z0-9]+)/", headers.get("authorization", ""))
         credentials = self._credentials.get(found[1]) if found else None
         if credentials is None:
             raise ApiError("InvalidClientTokenId", "these credentials are not of this rehearsal", status=403)
-        return credentials.principal
+        return credentials
 
 
 def _send(

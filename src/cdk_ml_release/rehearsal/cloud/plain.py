@@ -12,6 +12,7 @@ _NUMBERS = frozenset(
         *("MaximumExecutionTimeoutInSeconds", "MemorySizeInMB", "MinCapacity", "Period", "ProvisionedConcurrency"),
         *("ScaleInCooldown", "ScaleOutCooldown", "TerminationWaitInSeconds", "WaitIntervalInSeconds"),
         *("ContainerStartupHealthCheckTimeoutInSeconds", "ModelDataDownloadTimeoutInSeconds", "VolumeSizeInGB"),
+        *("MaximumEventAgeInSeconds", "MaximumRetryAttempts", "MaximumWindowInMinutes"),
         *("MaxInstanceCount", "MetricPublishFrequencyInSeconds", "MinInstanceCount"),
     }
 )
