@@ -19,7 +19,12 @@ build = ml.MlBuildStage(stack, "Build", repo=repo, gate=gates)
 production = ml.SageMakerEndpointRelease(stack, "Production", repo=repo)
 drift = ml.ModelMonitorSchedule(stack, "Drift", endpoint=production, on_drift=ml.Retrain())
 source = ml.Source.code_commit(repo.code, branch="model")
-stages = [build, ml.Approval("Promote"), production, drift]
-# Labelled rows arrive every day. When they are worth a release, drift says.
-ml.MlPipeline(stack, "Pipeline", source=source, stages=stages, starts_on_data=False)
+ml.MlPipeline(
+    stack,
+    "Pipeline",
+    source=source,
+    stages=[build, ml.Approval("Promote"), production, drift],
+    # Labelled rows arrive every day. When they are worth a release, drift says.
+    starts_on_data=False,
+)
 app.synth()

@@ -22,6 +22,8 @@ _REQUIREMENTS = ("-c", "--constraint", "-r", "--requirement")
 # where packages go; here they all go to the one environment
 _PLACE_OPTIONS = ("--prefix", "--root", "--target", "-t")
 _PLACE_FLAGS = ("--break-system-packages", "--system", "--user")
+# keeps a download out of an image layer; on this machine pip's cache is no part of the image, and saves the download
+_LAYER_FLAGS = ("--no-cache-dir",)
 _UV_SPELLINGS = {"--compile-bytecode": "--compile", "--no-cache": "--no-cache-dir"}
 
 
@@ -103,7 +105,7 @@ def _without_places(words: Sequence[str], written: str, note: Callable[[str], No
         if option in _PLACE_OPTIONS:
             place = value or next(rest, "")
             note(f"{written!r} installs into the one Python environment, not into {place}")
-        elif word not in _PLACE_FLAGS:
+        elif word not in (*_PLACE_FLAGS, *_LAYER_FLAGS):
             kept.append(word)
     return kept
 
