@@ -72,7 +72,10 @@ project = Project(
             ],
             scripts={"ml-release": f"{PACKAGE}.cli:main"},
             optional_dependencies={
-                "rehearsal": ["boto3>=1.44", "jinja2>=3.1", "moto[server]>=5.2.5,<6", "pyyaml>=6", "rich>=15"],
+                "rehearsal": [
+                    *("boto3>=1.44", "jinja2>=3.1", "jsonata-python>=0.7,<0.8", "moto[server]>=5.2.5,<6"),
+                    *("pyyaml>=6", "rich>=15"),
+                ],
                 # Evidently does not work with pandas 3 yet.
                 "drift": ["boto3>=1.44", "evidently>=0.7.23,<0.8", "pandas>=2.3,<3", "rich>=15"],
                 # jsii needs Node 22 or newer; for machines that have none
@@ -179,7 +182,7 @@ SHARED = [
     "runtime.shapes",
 ]
 CDK = ["aws_cdk", "constructs", "jsii"]
-REHEARSAL_ONLY = ["jinja2", "moto", "rich"]
+REHEARSAL_ONLY = ["jinja2", "jsonata", "moto", "rich"]
 
 
 def inside(*modules: str) -> list[str]:
@@ -246,7 +249,7 @@ TOOLS = {
         "files": [".projenrc.py", "examples", "src", "tools"],
         "untyped_calls_exclude": ["moto"],
         "overrides": [
-            {"module": ["boto3.*", "botocore.*"], "ignore_missing_imports": True},
+            {"module": ["boto3.*", "botocore.*", "jsonata.*"], "ignore_missing_imports": True},
             # The example's model has an environment of its own, made from its Dockerfile.
             {"module": ["joblib.*", "numpy.*", "sklearn.*", "uvicorn.*"], "ignore_missing_imports": True},
             {"module": ["moto.*"], "implicit_reexport": True},

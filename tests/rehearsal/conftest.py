@@ -14,11 +14,12 @@ import pytest
 
 from cdk_ml_release.rehearsal.assembly import Assembly, read_app, synthesize
 from cdk_ml_release.rehearsal.command import cache_folder
+from cdk_ml_release.rehearsal.event import Event
 from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution, StageRun
 from cdk_ml_release.rehearsal.pipelines.plan import Action
 from cdk_ml_release.rehearsal.rehearsal import Rehearsal
 from cdk_ml_release.rehearsal.report import report
-from cdk_ml_release.rehearsal.settings import Event, Settings
+from cdk_ml_release.rehearsal.settings import Settings
 
 TINY = Path(__file__).parent / "tiny"
 ENDPOINT = "tiny-live"
@@ -36,6 +37,9 @@ class Spectator:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def heading(self, text: str) -> None:
+        self.notes.append(f"# {text}")
 
     def approve(self, name: str, message: str) -> bool:
         assert self.answers is not None, "nobody is here to be asked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdk_ml_release.rehearsal.rehearsal import RehearsalError
+from cdk_ml_release.rehearsal.places import RehearsalError
 
 from .conftest import actions, failure
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cdk_ml_release.rehearsal.pipelines.plan import PlanError
-from cdk_ml_release.rehearsal.rehearsal import RehearsalError
+from cdk_ml_release.rehearsal.places import RehearsalError
 from cdk_ml_release.rehearsal.stacks.stacks import StackFailed
 
 from .conftest import TINY, actions, failure

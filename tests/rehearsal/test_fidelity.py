@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_ml_release.rehearsal.cloud.account import Account
+from cdk_ml_release.rehearsal.cloud.automation.automation_handlers import automation_handlers
 from cdk_ml_release.rehearsal.cloud.cloudformation_api import OPERATIONS, services
 from cdk_ml_release.rehearsal.cloud.gateway import Gateway
 from cdk_ml_release.rehearsal.cloud.hosting import hosting_handlers
@@ -31,7 +32,7 @@ def gateway():
 
 def test_every_resource_type_that_can_be_created_is_on_the_page_and_no_other(gateway):
     known = handlers(gateway, Account()).keys() | hosting_handlers(gateway).keys()
-    known |= watching_handlers(gateway).keys() | BUILT_IN
+    known |= watching_handlers(gateway).keys() | automation_handlers(gateway).keys() | BUILT_IN
 
     assert known == RESOURCE_TYPES.keys()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.sns.models import sns_backends
 
-from cdk_ml_release.rehearsal.cloud.events import told_topics
+from cdk_ml_release.rehearsal.cloud.events import told_targets
 
 RULES = {
     "A": {
@@ -30,14 +30,14 @@ def event(category):
 
 
 def test_a_topic_is_told_the_text_of_its_rule_or_the_whole_event():
-    (one, text), (other, whole) = told_topics(RULES, event("Build"))
+    (_, one, text), (_, other, whole), _ = told_targets(RULES, event("Build"))
 
-    assert (one, text) == ("arn:aws:sns:us-east-1:1:team", "42 failed")
-    assert (other, '"execution-id": "42"' in whole) == ("arn:aws:sns:us-east-1:1:log", True)
+    assert (one["Arn"], text) == ("arn:aws:sns:us-east-1:1:team", "42 failed")
+    assert (other["Arn"], '"execution-id": "42"' in whole) == ("arn:aws:sns:us-east-1:1:log", True)
 
 
 def test_nobody_is_told_what_no_rule_matches():
-    assert told_topics(RULES, event("X")) == []
+    assert told_targets(RULES, event("X")) == []
 
 
 def test_people_are_told_what_to_do(stage):

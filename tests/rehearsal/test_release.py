@@ -9,7 +9,7 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 
-from cdk_ml_release.rehearsal.settings import Event
+from cdk_ml_release.rehearsal.event import Event
 
 from .conftest import ENDPOINT, actions
 

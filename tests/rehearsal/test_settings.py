@@ -38,5 +38,7 @@ def test_fails_when_a_version_is_no_number(settings, written):
 
 
 def test_fails_when_a_word_of_an_event_is_misspelled(settings):
-    with pytest.raises(SettingsError, match=r"'then\.relaese' is not a setting; the settings are approve, push"):
+    with pytest.raises(
+        SettingsError, match=r"'then\.relaese' is not a setting; the settings are approve, labels, name"
+    ):
         settings("[[then]]\nrelaese = 1\n")

@@ -21,8 +21,9 @@ from .cloud.policy import PolicyError
 from .containers.dockerfile import DockerfileError
 from .pipelines.plan import PlanError
 from .pipelines.walk import StartRefused
+from .places import RehearsalError
 from .progress import Screen
-from .rehearsal import Rehearsal, RehearsalError
+from .rehearsal import Rehearsal
 from .report import report, write_report
 from .settings import FILE_NAME, Settings, SettingsError, read_settings
 from .stacks.stacks import StackFailed

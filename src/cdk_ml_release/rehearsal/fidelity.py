@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from .cloud import cloudformation_api, registry_api
+from .cloud.account import Account
+from .cloud.automation.event_bus import EventBus
+from .cloud.automation.schedules import Schedules
+from .cloud.automation.state_machines import StateMachines
 from .cloud.gateway import MOTO_OPERATIONS, MOTO_SERVICES, Gateway
 from .cloud.sagemaker_endpoints import SageMakerEndpoints
 from .cloud.sagemaker_jobs import SageMakerJobs
@@ -52,15 +56,17 @@ RESOURCE_TYPES: Mapping[str, Known] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _imitated("kept and described; nothing scales by itself"),
     "AWS::CDK::Metadata": _skipped("says nothing about what is deployed"),
     "AWS::CloudFormation::WaitConditionHandle": _skipped("a place holder"),
-    "AWS::CloudWatch::Alarm": _imitated("evaluated on the requests really served; simple expressions; no actions"),
-    "AWS::CloudWatch::CompositeAlarm": _imitated("evaluated by its rule; no actions, no suppression"),
+    "AWS::CloudWatch::Alarm": _imitated(
+        "evaluated on real values, when hours pass and a monitor's job ends; simple expressions; events, SNS actions"
+    ),
+    "AWS::CloudWatch::CompositeAlarm": _imitated("evaluated by its rule; events, SNS actions; no suppression"),
     "AWS::CloudWatch::Dashboard": _skipped("accepted; nobody looks at it"),
     "AWS::CodeBuild::Project": _real("its environment, buildspec, role, timeout and privileged mode are used"),
     "AWS::CodeCommit::Repository": _imitated("a name; its content is a local folder"),
     "AWS::CodePipeline::Pipeline": _real("stages, run order, namespaces, artifacts, VariableCheck, roll-back, retry"),
     "AWS::ECR::Repository": _imitated("moto; immutable tags are kept, scans and lifecycle rules are not"),
     "AWS::Events::Rule": _imitated(
-        "S3 and CodeCommit events that start pipelines, CodePipeline events told to topics; no schedules"
+        "events of S3, CodeCommit, pipelines, alarms, jobs, state machines; to topics, pipelines, state machines"
     ),
     "AWS::IAM::ManagedPolicy": _real("evaluated on every call"),
     "AWS::IAM::Policy": _real("evaluated on every call"),
@@ -80,6 +86,12 @@ RESOURCE_TYPES: Mapping[str, Known] = {
     "AWS::SageMaker::EndpointConfig": _imitated("one variant and a shadow; instance types and memory mean nothing"),
     "AWS::SageMaker::Model": _imitated("one container, by image or registered version"),
     "AWS::SageMaker::ModelPackageGroup": _imitated("moto"),
+    "AWS::Scheduler::Schedule": _imitated(
+        "at, rate, cron (without L, W, #) on the rehearsal's clock; any SDK operation, once; default group only"
+    ),
+    "AWS::StepFunctions::StateMachine": _imitated(
+        "JSONata; Task (SDK operations), Choice, Wait, Pass, Succeed, Fail, Catch; retries at once; no Map, Parallel"
+    ),
     "Custom::CDKBucketDeployment": _imitated("its archives are unpacked into the bucket, without the Lambda function"),
 }
 
@@ -97,13 +109,18 @@ CONCEPTS: Mapping[str, Known] = {
     "Endpoint requests": _real("HTTP to the container; 6 MiB and 60 seconds at most, errors as ModelError"),
     "Endpoint updates": _real("two fleets, requests split by share, alarms, the way back; a guess: where shares round"),
     "Declared waits": _imitated("a bake is compressed, see docs/rehearsal.md; its traffic stands for every period"),
-    "Metrics": _imitated("those of invocations, from requests really served; none of the machine"),
+    "Metrics": _imitated(
+        "those of invocations, from requests really served, and what programs put; none of the machine"
+    ),
     "Shadow variants": _real("copies of a share of the requests to a fleet of their own; answers are dropped"),
     "Serverless inference": _imitated("one process that is always warm; what the service excludes is refused"),
     "Automatic scaling": _skipped("limits and policies are kept; UpdateEndpointWeightsAndCapacities really scales"),
     "A container that ends while it serves": _imitated("its requests fail; it is not started again"),
     "Data capture": _real("SageMaker's layout and record format"),
-    "Time": _real("the machine's clock, declared waits aside; nothing waits longer than it must"),
+    "Time": _imitated("the machine's, and the hours that events let pass; jobs, logs and objects keep the machine's"),
+    "Alarm periods": _imitated("end with the minute; of missing data what CloudWatch says of so many out of so many"),
+    "Events": _imitated("delivered once, at once; a target's role is checked, a topic's policy is not"),
+    "Names and times in SDK results": _imitated("a guess: botocore's names with a capital, ISO 8601, errors as Java's"),
     "Stage conditions": _imitated("VariableCheck before and after a stage, RETRY and ROLLBACK on failure"),
     "Skipped stages": _imitated("no retry, no roll-back; a guess: an action that names their variables fails"),
     "Several accounts": _skipped("refused by name; releases to another account are tested as templates only"),
@@ -136,11 +153,22 @@ def answered() -> set[tuple[str, str]]:
     place = Workplace(gateway=gateway, out=Path(), cache=Path(), startup_seconds=0)
     try:
         endpoints = SageMakerEndpoints(place)
-        services = (SageMakerJobs(place, endpoints.models).services(), endpoints.services())
+        bus = EventBus(gateway, Account(), _unheard)
+        parts = (
+            SageMakerJobs(place, endpoints.models),
+            endpoints,
+            Schedules(gateway, _unheard),
+            StateMachines(gateway, bus, _unheard),
+        )
+        services = [part.services() for part in parts]
         own = {key for service in services for key in service}
         return own | registry_api.services().keys() | cloudformation_api.OPERATIONS | api.OPERATIONS | MOTO_OPERATIONS
     finally:
         gateway.close()
+
+
+def _unheard(kind: str, text: str) -> None:
+    """There is no news where nothing happens."""
 
 
 def _table(title: str, column: str, rows: Mapping[str, Known]) -> str:

@@ -46,6 +46,10 @@ class Screen:
         """Print something that belongs to no action."""
         self._console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
 
+    def heading(self, text: str) -> None:
+        """Print what begins now."""
+        self._console.print(f"[bold cyan]{escape(text)}[/]", highlight=False, soft_wrap=True)
+
     def approve(self, name: str, message: str) -> bool:
         """Ask the person at the terminal."""
         self._live.stop()

@@ -12,30 +12,39 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from ..runtime.contract import VERSION_VARIABLE
 from .assembly import Assembly
-from .cloud import cloudformation_api, events, model_registry, registry_api
+from .chronicle import Chronicle
+from .cloud import cloudformation_api, model_registry, registry_api
 from .cloud.account import Account
+from .cloud.automation.alarm_news import AlarmNews
+from .cloud.automation.automation_handlers import automation_handlers
+from .cloud.automation.event_bus import EventBus
+from .cloud.automation.job_news import tell_end
+from .cloud.automation.schedules import Schedules
+from .cloud.automation.state_machines import StateMachines
 from .cloud.gateway import Gateway
 from .cloud.hosting import hosting_handlers
-from .cloud.hours import now
+from .cloud.hours import begin_at_half_past, now
+from .cloud.releases import Release
 from .cloud.resources import handlers
 from .cloud.sagemaker_endpoints import SageMakerEndpoints
 from .cloud.sagemaker_jobs import SageMakerJobs
 from .cloud.watching import watching_handlers
 from .cloud.workplace import Workplace
+from .event import Event
+from .happening import Happening
+from .loop import Loop
 from .pipelines.announcer import Announcer
 from .pipelines.api import PipelineApi
 from .pipelines.performers import Performers
 from .pipelines.plan import plan
 from .pipelines.walk import Progress, Walker
-from .settings import Event, Retry, SampleRequest, Settings
+from .places import Places, RehearsalError
+from .sending import Sent
+from .settings import SampleRequest, Settings
 from .stacks.stacks import Stacks
 from .traffic import Stream, sending, streams
-
-
-class RehearsalError(Exception):
-    """Why the rehearsal cannot go on, in one line."""
+from .windows import Windows
 
 
 class Audience(Progress, Protocol):
@@ -43,6 +52,9 @@ class Audience(Progress, Protocol):
 
     def note(self, text: str) -> None:
         """Something that belongs to no action."""
+
+    def heading(self, text: str) -> None:
+        """What begins now."""
 
     def approve(self, name: str, message: str) -> bool:
         """A person's answer to an approval."""
@@ -74,7 +86,18 @@ class Rehearsal:
     streams: list[Stream] = field(default_factory=list)
     walkers: dict[str, Walker] = field(default_factory=dict)
     predictions: list[Prediction] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def windows(self) -> list[dict[str, Any]]:
+        """What the monitors have found, window by window; see ``Windows``."""
+        return self._windows.all
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What happened when; see ``Chronicle``."""
+        return self.chronicle.entries
 
     @contextlib.contextmanager
     def on_stage(self) -> Iterator[None]:
@@ -88,8 +111,10 @@ class Rehearsal:
             clock=self.settings.clock,
         )
         self.account = Account()
-        self.endpoints = SageMakerEndpoints(self.place, lambda release: self.audience.note(str(release)))
-        self.jobs = SageMakerJobs(self.place, self.endpoints.models)
+        self.chronicle = Chronicle(self.audience.note)
+        self.places = Places(self.account)
+        self.endpoints = SageMakerEndpoints(self.place, self._released)
+        self.jobs = SageMakerJobs(self.place, self.endpoints.models, lambda job: tell_end(self.bus, job))
         self._approve: str = self.settings.approve
         try:
             self._furnish()
@@ -101,10 +126,16 @@ class Rehearsal:
                 container.stop(2.0)
             self.gateway.close()
 
+    def _released(self, release: Release) -> None:
+        self.chronicle.tell("release", str(release))
+
     def _furnish(self) -> None:
-        gateway = self.gateway
+        gateway, tell = self.gateway, self.chronicle.tell
         self.stacks = Stacks(
-            handlers(gateway, self.account) | hosting_handlers(gateway) | watching_handlers(gateway),
+            handlers(gateway, self.account)
+            | hosting_handlers(gateway)
+            | watching_handlers(gateway)
+            | automation_handlers(gateway),
             account=gateway.account,
             region=gateway.region,
             # The bootstrap version, newer than any that a template asks for.
@@ -112,7 +143,6 @@ class Rehearsal:
             now=now,
         )
         deployers: dict[str, Any] = {}
-        pipelines = PipelineApi(self.walkers, self.account)
         self.performers = Performers(
             place=self.place,
             account=self.account,
@@ -121,9 +151,36 @@ class Rehearsal:
             approve=self._answer,
             deployers=deployers,
         )
+        self.bus = EventBus(gateway, self.account, tell)
+        schedules, machines = Schedules(gateway, tell), StateMachines(gateway, self.bus, tell)
+        pipelines = PipelineApi(self.walkers, self.account, machines.why)
+        self.bus.starters |= {"codepipeline": pipelines.start_for_rule, "states": machines.start}
+        self._windows = Windows(lambda: gateway.client("s3"), self.places.run_buckets)
+        self.loop = Loop(
+            schedules=schedules,
+            machines=machines,
+            alarms=AlarmNews(gateway, self.endpoints.alarms, self.bus, tell),
+            jobs=self.jobs,
+            pipelines=pipelines,
+            windows=self._windows,
+            flush=self.endpoints.flush,
+            told=tell,
+        )
+        self._happening = Happening(
+            gateway=gateway,
+            account=self.account,
+            bus=self.bus,
+            walkers=self.walkers,
+            places=self.places,
+            sources=self.performers.sources,
+            serves=self.endpoints.serves,
+            loop=self.loop,
+            chronicle=self.chronicle,
+            sent=self.sent,
+        )
         gateway.services |= self.jobs.services() | self.endpoints.services() | registry_api.services()
-        gateway.services |= model_registry.services(gateway) | pipelines.services()
-        gateway.services |= cloudformation_api.services(self.stacks, deployers)
+        gateway.services |= model_registry.services(gateway) | pipelines.services() | schedules.services()
+        gateway.services |= cloudformation_api.services(self.stacks, deployers) | machines.services()
 
     def run(self) -> bool:
         """Deploy the assembly, run its pipelines through all that the settings say, send the sample requests.
@@ -132,6 +189,8 @@ class Rehearsal:
             Whether the last execution of every pipeline succeeded.
         """
         started = time.monotonic()
+        if any(event.pass_seconds for event in self.settings.then):
+            begin_at_half_past()
         with self.under_traffic():
             self.begin()
             for event in self.settings.then:
@@ -157,6 +216,7 @@ class Rehearsal:
             raise RehearsalError("the assembly has no pipeline: there is nothing to rehearse")
         for walker in self.walkers.values():
             walker.start("CreatePipeline", self.settings.retry)
+        self.loop.settle()
 
     @property
     def succeeded(self) -> bool:
@@ -176,98 +236,29 @@ class Rehearsal:
             done = self.stacks.deploy(stack.name, stack.template, parameters=stack.parameters, caller=None)
             self.audience.note(f"stack {stack.name}: {done.status}, {len(done.resources)} resources")
         performers = self.performers.all()
-        announcer = Announcer(self.audience, gateway, self.account, self.audience.note)
+        announcer = Announcer(self.audience, self.bus, self.chronicle.take_down)
         for name, properties in self.account.pipelines.items():
             declared = plan(name, properties, list(performers))
             self.walkers[name] = Walker(plan=declared, performers=performers, progress=announcer)
 
     def _put_data(self) -> None:
         for key, path in self.data.items():
-            bucket, target = self._data_location(key)
+            bucket, target = self.places.of_data(key)
             self.gateway.client("s3").put_object(Bucket=bucket, Key=target, Body=path.read_bytes())
             self.audience.note(f"data s3://{bucket}/{target}: {path.name}")
 
-    def _data_location(self, key: str) -> tuple[str, str]:
-        if key.startswith("/"):
-            uri = f"s3://{self._run_bucket(key)}{key}"
-        else:
-            uri = key if key.startswith("s3://") else f"{self._data_uri(key)}{key}"
-        bucket, _, target = uri.removeprefix("s3://").partition("/")
-        return bucket, target
-
-    def _data_uri(self, key: str) -> str:
-        found = self._declared("ML_DATA_URI")
-        if len(found) != 1:
-            raise RehearsalError(
-                f"the data '{key}' has no place: the app has {len(found)} data prefixes; name it by its S3 URI"
-            )
-        return found.pop()
-
-    def _run_bucket(self, key: str) -> str:
-        found = self.run_buckets()
-        if len(found) != 1:
-            raise RehearsalError(f"'{key}' has no place: the app has {len(found)} repos; name it by its S3 URI")
-        return found.pop()
-
     def run_buckets(self) -> set[str]:
         """The buckets in which builds keep their runs."""
-        return self._declared("ML_BUCKET")
-
-    def _declared(self, variable: str) -> set[str]:
-        """The values of a variable in the environments of all CodeBuild projects."""
-        return {
-            str(each["Value"])
-            for project in self.account.projects.values()
-            for each in project["Environment"].get("EnvironmentVariables", ())
-            if each["Name"] == variable
-        }
+        return self.places.run_buckets()
 
     def happen(self, event: Event) -> None:
-        """Push code, upload data, ask for a version; run what that starts."""
+        """Let an event happen, and all that it starts."""
+        if event.name:
+            self.audience.heading(event.name)
+            self.chronicle.take_down("event", event.name)
         if event.approve:
             self._approve = event.approve
-        if event.release is not None:
-            self._release(event.release, event.retry)
-            return
-        started: list[tuple[str, str]] = []
-        for source, folder in event.push.items():
-            self.performers.sources[source] = folder
-            started += [(f"push to {source}", pipeline) for pipeline in self._fed_by(source)]
-        for key, path in event.upload.items():
-            bucket, target = self._data_location(key)
-            content = path.read_bytes()
-            self.gateway.client("s3").put_object(Bucket=bucket, Key=target, Body=content)
-            happened = events.object_created(bucket, target, len(content))
-            if bucket in self.account.event_buckets:
-                rules = events.started_pipelines(self.account.rules, happened)
-                started += [(f"rule {rule}: new object {target}", pipeline) for rule, pipeline in rules]
-        if not started:
-            self.audience.note("the event started no pipeline")
-        for trigger, pipeline in started:
-            self.walkers[pipeline].start(trigger, event.retry)
-
-    def _release(self, version: str, retry: Mapping[str, Retry]) -> None:
-        walkers = [walker for walker in self.walkers.values() if VERSION_VARIABLE in walker.plan.variables]
-        if not walkers:
-            raise RehearsalError(
-                f"no pipeline can release version {version}: none has the variable '{VERSION_VARIABLE}'"
-            )
-        for walker in walkers:
-            walker.start("StartPipelineExecution", retry, {VERSION_VARIABLE: version})
-
-    def _fed_by(self, source: str) -> list[str]:
-        """The pipelines that a push to a source starts."""
-        found = []
-        for name, walker in self.walkers.items():
-            for action in (action for stage in walker.plan.stages for action in stage.actions):
-                configuration = action.configuration
-                if configuration.get("RepositoryName") == source:
-                    arn = f"arn:aws:codecommit:{self.gateway.region}:{self.gateway.account}:{source}"
-                    pushed = events.code_pushed(source, arn, configuration["BranchName"])
-                    found += [pipeline for _, pipeline in events.started_pipelines(self.account.rules, pushed)]
-                elif source in (configuration.get("FullRepositoryId"), configuration.get("S3ObjectKey")):
-                    found.append(name)
-        return found
+        self._happening.happen(event)
 
     def _answer(self, name: str, message: str) -> bool:
         return self.audience.approve(name, message) if self._approve == "ask" else self._approve == "yes"

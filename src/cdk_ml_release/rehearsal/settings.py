@@ -6,12 +6,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .cloud.clock import Clock
+from .event import Answer, Event, EventError, Retry, read_event
 
-Answer = Literal["yes", "no", "ask"]
-Retry = int | Literal["all"]
 FILE_NAME = "rehearsal.toml"
 _ANSWERS = ("yes", "no", "ask")
 
@@ -27,26 +26,6 @@ class SampleRequest:
     endpoint: str
     body: str
     content_type: str = "text/csv"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happens after the execution before has ended.
-
-    Attributes:
-        push: Source name to the folder whose content is pushed there.
-        upload: Key under the data bucket to the local file that is uploaded there.
-        release: The registered version that the pipeline is started with.
-        approve: How the approvals of what it starts are answered.
-        retry: Stage name to how a person retries it after a failure: the failed actions so many times, or
-            ``"all"`` actions once.
-    """
-
-    push: Mapping[str, Path] = field(default_factory=dict)
-    upload: Mapping[str, Path] = field(default_factory=dict)
-    release: str | None = None
-    approve: Answer | None = None
-    retry: Mapping[str, Retry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,21 +93,12 @@ def _clock(content: dict[str, Any]) -> Clock:
 
 
 def _event(content: dict[str, Any], folder: Path) -> Event:
-    _check_keys("then.", content, {"push", "upload", "release", "approve", "retry"})
+    try:
+        event = read_event(content, lambda name, files: _paths(name, files, folder))
+    except EventError as error:
+        raise SettingsError(str(error)) from None
     _check_answer(content.get("approve", "yes"))
-    return Event(
-        push=_paths("then.push", content.get("push", {}), folder),
-        upload=_paths("then.upload", content.get("upload", {}), folder),
-        release=_version(content["release"]) if "release" in content else None,
-        approve=content.get("approve"),
-        retry=content.get("retry", {}),
-    )
-
-
-def _version(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value):
-        raise SettingsError(f"'then.release' must be the number of a registered version, got {value!r}")
-    return str(value)
+    return event
 
 
 def _paths(name: str, content: Mapping[str, str], folder: Path) -> dict[str, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import itertools
 import threading
 import time
@@ -11,15 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
+from .asker import Asker
 from .cloud.gateway import Gateway
 from .settings import SampleRequest
 
 DEFAULT_PER_SECOND = 20.0
 MOST_PER_SECOND = 500.0
 _CONNECTIONS = 8
-_ANSWER_SECONDS = 70.0
 _LOOK_SECONDS = 0.05
 _MOST_REASONS = 10
 
@@ -35,9 +33,7 @@ class Stream:
         self.total = self.failed = 0
         self.reasons: Counter[str] = Counter()
         self._serves = serves
-        self._address = urlsplit(gateway.endpoint).netloc
-        scope = f"{gateway.root.access_key}/20260101/{gateway.region}/sagemaker/aws4_request"
-        self._authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=rehearsal"
+        self._asker = Asker(gateway, requests[0].endpoint)
         self._requests = itertools.cycle(requests)
         self._per_second = per_second
         self._next = 0.0
@@ -67,7 +63,7 @@ class Stream:
         }
 
     def _send(self) -> None:
-        connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
+        connection = self._asker.connection()
         while not self._ended.is_set():
             if not self._serves():
                 self._ended.wait(_LOOK_SECONDS)
@@ -75,7 +71,7 @@ class Stream:
             request, at = self._turn()
             if self._ended.wait(max(0.0, at - time.monotonic())):
                 break
-            self._count(self._ask(connection, request))
+            self._count(self._asker.ask(connection, request.body, request.content_type))
         connection.close()
 
     def _turn(self) -> tuple[SampleRequest, float]:
@@ -84,18 +80,6 @@ class Stream:
             at = max(self._next, time.monotonic())
             self._next = at + 1 / self._per_second
             return next(self._requests), at
-
-    def _ask(self, connection: http.client.HTTPConnection, request: SampleRequest) -> str:
-        """Send one request; why it failed, empty if it did not."""
-        headers = {"Authorization": self._authorization, "Content-Type": request.content_type}
-        try:
-            connection.request("POST", f"/endpoints/{self.endpoint}/invocations", request.body.encode(), headers)
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            return f"{type(error).__name__}: {error}"
-        return "" if response.status == http.HTTPStatus.OK else body.decode(errors="replace")[:300]
 
     def _count(self, reason: str) -> None:
         with self._lock:

@@ -148,6 +148,7 @@ class Alarms:
             )
         if parameters.get("TreatMissingData", "missing") not in (*MISSING, "ignore"):
             raise ApiError("ValidationError", f"TreatMissingData of '{name}' is not one of the four that there are")
+        _check_actions(parameters)
         self._keep(name, Alarm(parameters, read_watched(parameters)))
         return {}
 
@@ -157,6 +158,7 @@ class Alarms:
         missing = self.missing(names_in(rule))
         if missing:
             raise ApiError("ValidationError", f"the alarm rule of '{name}' names {missing[0]}, which does not exist")
+        _check_actions(call.parameters)
         self._keep(name, Alarm(call.parameters, None))
         return {}
 
@@ -212,3 +214,12 @@ class Alarms:
 
     def _arn(self, name: str) -> str:
         return f"arn:aws:cloudwatch:{self._region}:{ACCOUNT}:alarm:{name}"
+
+
+def _check_actions(parameters: Mapping[str, Any]) -> None:
+    """Refuse an action that would not happen; a scaling policy's is known not to."""
+    for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+        for arn in parameters.get(kind, ()):
+            if not (":sns:" in arn or ":autoscaling:" in arn):
+                name = parameters["AlarmName"]
+                raise ApiError("NotImplemented", f"the rehearsal tells topics only, '{name}' also does {arn}", 501)

@@ -90,6 +90,8 @@ _NAMED_BY: Mapping[str, tuple[tuple[str, str], ...]] = {
     "states": (
         *(("stateMachineArn", "{}"), ("executionArn", "{}"), ("activityArn", "{}"), ("resourceArn", "{}")),
         *(("stateMachineVersionArn", "{}"), ("stateMachineAliasArn", "{}")),
+        # Only a creation has no ARN yet.
+        ("name", "stateMachine:{}"),
     ),
 }
 # Operations on all resources of a kind when none is named, as the messages of AccessDenied show.

@@ -26,14 +26,16 @@ def started_pipelines(rules: Mapping[str, Mapping[str, Any]], event: Mapping[str
     ]
 
 
-def told_topics(rules: Mapping[str, Mapping[str, Any]], event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The SNS topics that an event is told to, as ARNs, each with what it is told.
+def told_targets(
+    rules: Mapping[str, Mapping[str, Any]], event: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, Any], str]]:
+    """The rules that an event matches, their targets, and what each of these is told.
 
     Args:
         rules: The properties of ``AWS::Events::Rule`` by name.
         event: An event, as EventBridge delivers it.
     """
-    return [(target["Arn"], _text(target, event)) for _, target in _targets(rules, event) if ":sns:" in target["Arn"]]
+    return [(name, target, _text(target, event)) for name, target in _targets(rules, event)]
 
 
 def _targets(
@@ -50,16 +52,24 @@ def _targets(
 def _text(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
     """What a target is told: the event, or what its input transformer makes of it."""
     transformer = target.get("InputTransformer")
+    if "InputPath" in target:
+        return json.dumps(_at(target["InputPath"], event))
     if transformer is None:
         return str(target.get("Input", json.dumps(event)))
     text: str = transformer["InputTemplate"]
     for name, path in transformer.get("InputPathsMap", {}).items():
-        value: Any = event
-        for part in path.removeprefix("$.").split("."):
-            value = value.get(part, "") if isinstance(value, Mapping) else ""
-        text = text.replace(f"<{name}>", str(value))
+        value = _at(path, event)
+        text = text.replace(f"<{name}>", "" if value is None else str(value))
     # A template in quotes is a text, any other one an object.
     return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _at(path: str, event: Mapping[str, Any]) -> Any:
+    """What lies at a path such as ``$.detail.state``, None if nothing does."""
+    value: Any = event
+    for part in path.removeprefix("$").strip(".").split(".") if path != "$" else ():
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:

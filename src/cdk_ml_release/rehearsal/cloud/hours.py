@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["moment", "moment_of", "now", "pass_until", "reset", "stamp", "timestamp"]
+__all__ = ["begin_at_half_past", "moment", "moment_of", "now", "pass_until", "reset", "stamp", "timestamp"]
 
 
 class _Ahead:
@@ -39,6 +39,13 @@ def pass_until(when: datetime) -> None:
     """Let the rehearsal's time be ``when``, unless it is later already: it never goes back."""
     with _AHEAD.lock:
         _AHEAD.seconds += max(0.0, (when - now()).total_seconds())
+
+
+def begin_at_half_past() -> None:
+    """Go on to the next half past an hour: what is done at the beginning then lies within one hour, not across two."""
+    at = now()
+    this = at.replace(minute=30, second=0, microsecond=0)
+    pass_until(this if at <= this else this + timedelta(hours=1))
 
 
 def reset() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,10 @@ class Job(ABC):
     process_seconds: float = 0.0
     """How long its containers ran."""
     stopping: threading.Event = field(default_factory=threading.Event)
+    told: Callable[[Job], None] = lambda job: None
+    """Is told of its end."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set once it has ended and that was told."""
 
     @property
     def name(self) -> str:
@@ -70,6 +74,10 @@ class Job(ABC):
         self.failure_reason = reason[:LONGEST_REASON]
         self.ended = _now()
         self.status = status
+        try:
+            self.told(self)
+        finally:
+            self.over.set()
 
     @abstractmethod
     def _work(self) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,12 @@ _SERVICE = "sagemaker.amazonaws.com"
 class SageMakerJobs:
     """The training, processing and transform jobs of the rehearsed account."""
 
-    def __init__(self, place: Workplace, models: SageMakerModels) -> None:
-        """Start with none; transform jobs run some of ``models``."""
+    def __init__(
+        self, place: Workplace, models: SageMakerModels, ended: Callable[[Job], None] = lambda job: None
+    ) -> None:
+        """Start with none; transform jobs run some of ``models``, and ``ended`` is told of every job's end."""
         self._place = place
+        self._ended = ended
         self._models = models
         self._jobs: dict[tuple[str, str], Job] = {}
 
@@ -43,6 +46,13 @@ class SageMakerJobs:
         """Every job, in the order of their creation."""
         return list(self._jobs.values())
 
+    def wait(self) -> bool:
+        """Wait until every job has ended; whether one had not."""
+        running = [job for job in self.all if not job.over.is_set()]
+        for job in running:
+            job.over.wait()
+        return bool(running)
+
     def _create(self, noun: str, call: Call) -> Mapping[str, Any]:
         request = call.parameters
         found = shapes.problems(f"Create{noun}Job", request)
@@ -57,10 +67,10 @@ class SageMakerJobs:
         if noun == "Transform":
             transform_job.check(request)
             model = self._models.resolve(request["ModelName"])
-            job = TransformJob(request=request, arn=arn, model=model, place=self._place)
+            job = TransformJob(request=request, arn=arn, model=model, place=self._place, told=self._ended)
         else:
             gateway.assume(request["RoleArn"], _SERVICE)
-            job = ContainerJob(noun=noun, request=request, arn=arn, place=self._place)
+            job = ContainerJob(noun=noun, request=request, arn=arn, place=self._place, told=self._ended)
         self._jobs[noun, name] = job
         job.start()
         return {f"{noun}JobArn": arn}
@@ -72,31 +82,35 @@ class SageMakerJobs:
         return self._jobs[noun, name]
 
     def _describe(self, noun: str, call: Call) -> Mapping[str, Any]:
-        job = self._find(noun, call)
-        status = job.status
-        described: dict[str, Any] = {
-            **job.request,
-            f"{noun}JobArn": job.arn,
-            f"{noun}JobStatus": status,
-            "CreationTime": timestamp(job.created),
-            "LastModifiedTime": timestamp(job.ended or job.created),
-            f"{noun}StartTime": timestamp(job.created),
-        }
-        if job.failure_reason:
-            described["FailureReason"] = job.failure_reason
-        if job.exit_message:
-            described["ExitMessage"] = job.exit_message
-        if job.ended:
-            described[f"{noun}EndTime"] = timestamp(job.ended)
-        if isinstance(job, ContainerJob) and noun == "Training":
-            described["SecondaryStatus"] = _secondary(job, status)
-            described["ModelArtifacts"] = {"S3ModelArtifacts": job.artifacts_uri}
-            described["TrainingTimeInSeconds"] = described["BillableTimeInSeconds"] = max(1, _seconds(job, job.ended))
-        return described
+        return described(self._find(noun, call))
 
     def _stop(self, noun: str, call: Call) -> Mapping[str, Any]:
         self._find(noun, call).stopping.set()
         return {}
+
+
+def described(job: Job) -> dict[str, Any]:
+    """A job as SageMaker describes it."""
+    noun, status = job.noun, job.status
+    shown: dict[str, Any] = {
+        **job.request,
+        f"{noun}JobArn": job.arn,
+        f"{noun}JobStatus": status,
+        "CreationTime": timestamp(job.created),
+        "LastModifiedTime": timestamp(job.ended or job.created),
+        f"{noun}StartTime": timestamp(job.created),
+    }
+    if job.failure_reason:
+        shown["FailureReason"] = job.failure_reason
+    if job.exit_message:
+        shown["ExitMessage"] = job.exit_message
+    if job.ended:
+        shown[f"{noun}EndTime"] = timestamp(job.ended)
+    if isinstance(job, ContainerJob) and noun == "Training":
+        shown["SecondaryStatus"] = _secondary(job, status)
+        shown["ModelArtifacts"] = {"S3ModelArtifacts": job.artifacts_uri}
+        shown["TrainingTimeInSeconds"] = shown["BillableTimeInSeconds"] = max(1, _seconds(job, job.ended))
+    return shown
 
 
 def _bound(method: Any, noun: str) -> Service:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..cloud import events
-from ..cloud.account import Account
-from ..cloud.gateway import Gateway
+from ..cloud.automation.event_bus import EventBus
 from .execution import ActionRun, Execution, StageRun
 from .plan import Action
 from .walk import Progress
@@ -18,16 +16,17 @@ _STATES = {"Succeeded": "SUCCEEDED", "Failed": "FAILED", "Stopped": "STOPPED"}
 class Announcer:
     """Hands everything on to who follows the walk, and announces it beside."""
 
-    def __init__(self, audience: Progress, gateway: Gateway, account: Account, note: Callable[[str], None]) -> None:
-        """Announce to the rules of ``account``; ``note`` is told of every message."""
+    def __init__(self, audience: Progress, bus: EventBus, noted: Callable[[str, str], None]) -> None:
+        """Announce on a bus; ``noted`` takes down executions, by kind of news and in words."""
         self._audience = audience
-        self._gateway = gateway
-        self._account = account
-        self._note = note
+        self._bus = bus
+        self._noted = noted
 
     def execution_started(self, execution: Execution) -> None:
         """An execution begins."""
         self._audience.execution_started(execution)
+        name = f"{execution.plan.name} execution {execution.id[:8]}"
+        self._noted("execution", f"{name}, started by {execution.trigger}")
         self._announce(execution, "Pipeline", {"state": "STARTED"})
 
     def action_started(self, execution: Execution, stage: str, action: Action) -> Callable[[str], None]:
@@ -48,6 +47,8 @@ class Announcer:
     def execution_ended(self, execution: Execution) -> None:
         """An execution has ended."""
         self._audience.execution_ended(execution)
+        name = f"{execution.plan.name} execution {execution.id[:8]}"
+        self._noted("execution", f"{name} {execution.status} after {execution.seconds:.1f} s")
         self._announce(execution, "Pipeline", {"state": _STATES.get(execution.status, execution.status)})
 
     def _announce_action(self, execution: Execution, stage: str, name: str, state: str) -> None:
@@ -62,11 +63,9 @@ class Announcer:
         self._announce(execution, "Action", {"stage": stage, "action": name, "state": state, "type": kind})
 
     def _announce(self, execution: Execution, what: str, detail: Mapping[str, Any]) -> None:
-        happened = {
-            "source": "aws.codepipeline",
-            "detail-type": f"CodePipeline {what} Execution State Change",
-            "detail": {"pipeline": execution.plan.name, "execution-id": execution.id, **detail},
-        }
-        for topic, text in events.told_topics(self._account.rules, happened):
-            self._gateway.client("sns").publish(TopicArn=topic, Message=text)
-            self._note(f"told {topic.rpartition(':')[2]}: {text}")
+        self._bus.put(
+            "aws.codepipeline",
+            f"CodePipeline {what} Execution State Change",
+            {"pipeline": execution.plan.name, "execution-id": execution.id, **detail},
+            cause=f"pipeline {execution.plan.name}: {what.lower()} {str(detail['state']).lower()}",
+        )

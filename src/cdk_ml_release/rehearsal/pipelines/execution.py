@@ -6,8 +6,10 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from ..cloud.hours import now
 from .plan import Action, Plan
 
 
@@ -52,6 +54,7 @@ class Execution:
 
     plan: Plan
     trigger: str
+    """What started it, in words."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: str = "InProgress"
     stages: list[StageRun] = field(default_factory=list)
@@ -59,6 +62,10 @@ class Execution:
     artifacts: dict[str, str] = field(default_factory=dict)
     """Artifact name to its key in the pipeline's bucket."""
     seconds: float = 0.0
+    started_by: tuple[str, str] = ("CloudWatchEvent", "")
+    """Type and detail of what started it, as CodePipeline has them."""
+    started: datetime = field(default_factory=now)
+    updated: datetime = field(default_factory=now)
 
     def stage(self, name: str) -> StageRun | None:
         """The run of a stage, if it was reached."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from ..cloud.hours import now
 from .conditions import unmet
 from .execution import ActionRun, Execution, Outcome, StageRun
 from .performers import Performer
@@ -53,7 +54,11 @@ class Walker:
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
     def start(
-        self, trigger: str, retries: Mapping[str, Retry] | None = None, variables: Mapping[str, str] | None = None
+        self,
+        trigger: str,
+        retries: Mapping[str, Retry] | None = None,
+        variables: Mapping[str, str] | None = None,
+        started_by: tuple[str, str] | None = None,
     ) -> Execution:
         """Run an execution to its end.
 
@@ -61,17 +66,24 @@ class Walker:
             trigger: What started it.
             retries: How a person retries a failed stage, by stage name.
             variables: Values for the pipeline's variables.
+            started_by: The same as ``trigger`` in CodePipeline's words, type and detail; by default ``trigger`` is
+                the type.
 
         Raises:
             StartRefused: if a variable is unknown, empty or missing.
         """
-        execution = self.queue(trigger, variables)
+        execution = self.queue(trigger, variables, started_by)
         self.walk(execution, retries)
         return execution
 
-    def queue(self, trigger: str, variables: Mapping[str, str] | None = None) -> Execution:
+    def queue(
+        self,
+        trigger: str,
+        variables: Mapping[str, str] | None = None,
+        started_by: tuple[str, str] | None = None,
+    ) -> Execution:
         """Start an execution that somebody else walks; arguments and errors as for ``start``."""
-        execution = Execution(plan=self.plan, trigger=trigger)
+        execution = Execution(plan=self.plan, trigger=trigger, started_by=started_by or (trigger, ""))
         execution.namespaces["variables"] = self._variables(variables or {})
         with self._moved:
             self.executions.append(execution)
@@ -109,6 +121,7 @@ class Walker:
             ahead = self._queue[: self._queue.index(execution)]
             self._moved.wait_for(lambda: not any(self._in_the_way(each, run.name) for each in ahead))
             execution.stages.append(run)
+            execution.updated = now()
             self._moved.notify_all()
 
     def _in_the_way(self, other: Execution, stage: str) -> bool:
@@ -196,7 +209,8 @@ class Walker:
         earlier = self._good_one(failed, stage)
         if earlier is None:
             return
-        execution = Execution(plan=self.plan, trigger=f"AutomatedRollback to execution {earlier.id}")
+        trigger, started_by = f"AutomatedRollback to execution {earlier.id}", ("AutomatedRollback", failed.id)
+        execution = Execution(plan=self.plan, trigger=trigger, started_by=started_by)
         execution.namespaces = {name: dict(values) for name, values in earlier.namespaces.items()}
         execution.artifacts = dict(earlier.artifacts)
         self.executions.append(execution)
@@ -218,6 +232,7 @@ class _Timer:
 
     def __exit__(self, *problem: object) -> None:
         self._execution.seconds = round(time.monotonic() - self._started, 2)
+        self._execution.updated = now()
         if problem[0] is not None:
             self._execution.status = "Stopped"
         self._progress.execution_ended(self._execution)

@@ -19,6 +19,8 @@ from ..gateway import Gateway
 __all__ = ["SdkCall", "SdkError", "read_sdk_call"]
 
 _ARN = re.compile(r"arn:aws[a-z-]*:(?:scheduler|states):::aws-sdk:(?P<service>[a-z0-9]+):(?P<operation>[a-zA-Z0-9]+)")
+# The SDK for Java writes SQS as Sqs, and DynamoDB as DynamoDb.
+_CAPITALS = re.compile(r"([A-Z])([A-Z]+)(?![a-z])")
 # Services whose SDK for Java, after which they are named here, has another name than botocore's.
 _OTHER_NAMES = {"cloudwatchlogs": "logs", "eventbridge": "events", "sfn": "stepfunctions", "sagemakerruntime": ""}
 
@@ -62,7 +64,7 @@ class SdkCall:
         """
         model = _model(self.service)
         operation = model.operation_model(self.operation)
-        prefix = model.service_id.replace(" ", "")
+        prefix = _CAPITALS.sub(lambda found: found[1] + found[2].lower(), model.service_id.replace(" ", ""))
         given = _lowered(arguments or {}, operation.input_shape, self.operation)
         client = gateway.client(self.service, principal, session)
         try:
