@@ -45,6 +45,7 @@ class MachineRun:
         cause: The reason.
         wakes: When it goes on, while it waits.
         path: The states that it has been in.
+        waits: How often it has waited.
     """
 
     machine: StateMachine
@@ -61,6 +62,7 @@ class MachineRun:
     stopped: datetime | None = None
     wakes: datetime | None = None
     path: list[str] = field(default_factory=list)
+    waits: int = 0
     _next: str = ""
     _given: Any = None
     _variables: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +82,13 @@ class MachineRun:
     def machine_name(self) -> str:
         """The machine's name."""
         return self.machine_arn.rpartition(":")[2]
+
+    @property
+    def shown_path(self) -> str:
+        """The states since it last waited, in words."""
+        waited = [number for number, name in enumerate(self.path[:-1]) if self.machine.states[name]["Type"] == "Wait"]
+        first = waited[-1] + 1 if waited else 0
+        return ("… → " if first else "") + " → ".join(self.path[first:])
 
     @property
     def ends(self) -> datetime | None:
@@ -176,6 +185,7 @@ class MachineRun:
             self.wakes = now() + timedelta(seconds=float(self._evaluated(state["Seconds"])))
         self.wakes = min(self.wakes, self.ends or self.wakes)
         self._waited = state
+        self.waits += 1
 
     def _leave(self, way: Mapping[str, Any], states: Mapping[str, Any], result: Any = None) -> None:
         """Go on as a state, a choice or a catcher says."""

@@ -103,11 +103,14 @@ class StateMachines:
         return run
 
     def _go_on(self, run: MachineRun) -> None:
+        waited = run.waits
         run.go_on()
-        cause, path = self._causes[run.arn], " → ".join(run.path)
+        cause, path = self._causes[run.arn], run.shown_path
         if run.wakes is not None:
+            # A machine that looks again and again says so once.
             words = f"state machine {run.machine_name} for {cause} waits until {run.wakes:%H:%M:%S}: {path}"
-            self._told("machine", words)
+            if not waited:
+                self._told("machine", words)
             return
         failed = f": {run.error}: {run.cause}" if run.error else ""
         kind = "failure" if run.status != "SUCCEEDED" else "machine"
