@@ -6,6 +6,7 @@ import html
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 from . import drift_test
 from .comparison import Comparison
@@ -24,14 +25,15 @@ def page(comparison: Comparison, table: Table, prediction: str, heading: str, to
         heading: What the page is about.
         told: What was found, in words.
     """
-    text = _evidently(comparison, table, prediction)
+    text = _text(snapshot(comparison, table, prediction))
     items = "".join(f"<li>{html.escape(each)}</li>" for each in told)
     head = f'<header style="{_STYLE}"><h1>{html.escape(heading)}</h1><ul>{items}</ul></header>'
     before, body, rest = text.partition("<body>")
     return f"{before}{body}\n{head}{rest}" if body else text
 
 
-def _evidently(comparison: Comparison, table: Table, prediction: str) -> str:
+def snapshot(comparison: Comparison, table: Table, prediction: str) -> Any:
+    """Evidently's own result: the prediction first, then feature by feature, by the tests that judged them."""
     evidently = drift_test.evidently()
     drifts = dict(comparison.features)
     if comparison.prediction is not None:
@@ -48,10 +50,15 @@ def _evidently(comparison: Comparison, table: Table, prediction: str) -> str:
         evidently.top.Dataset.from_pandas(frame[list(drifts)], data_definition=definition)
         for frame in (comparison.current, comparison.reference)
     )
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings():
         # Of its plots, about their own future, and about columns that have one value.
         warnings.simplefilter("ignore")
-        snapshot = evidently.top.Report(metrics, include_tests=True).run(current, reference)
+        return evidently.top.Report(metrics, include_tests=True).run(current, reference)
+
+
+def _text(shown: Any) -> str:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
         path = Path(folder, "report.html")
-        snapshot.save_html(str(path))
+        shown.save_html(str(path))
         return path.read_text(encoding="utf-8")
