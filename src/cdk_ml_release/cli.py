@@ -6,9 +6,10 @@ import argparse
 import sys
 
 from .cost import command as cost
+from .monitor import command as monitor
 from .versions import command as versions
 
-_LIGHT = ("cost", "versions", "roll-back")
+_LIGHT = ("cost", "monitor", "versions", "roll-back")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def _run(arguments: list[str] | None) -> int:
     priced = verbs.add_parser("cost", help="estimate what the declared pipeline costs")
     cost.add_arguments(priced)
     priced.set_defaults(run=cost.run)
+    monitor.add_arguments(verbs.add_parser("monitor", help="compare what an endpoint was asked with its baseline"))
     words = sys.argv[1:] if arguments is None else arguments
     versions.add_versions(verbs.add_parser("versions", help="list a model's registered versions"))
     versions.add_roll_back(verbs.add_parser("roll-back", help="release a version that was in service before"))

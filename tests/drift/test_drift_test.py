@@ -137,7 +137,7 @@ def test_the_report_shows_the_scores_that_were_judged(sizes):
     current, reference = rows(sizes[0], "current", shift=0.5), rows(sizes[1], "reference")
     found = compared(current, reference)
 
-    shown = report.snapshot(found, table(SCHEMA, current), "prediction").dict()["metrics"]
+    shown = report.snapshot(found, SCHEMA).dict()["metrics"]
 
     judged = {"prediction": found.prediction, **found.features}
     assert {each["config"]["column"]: float(each["value"]) for each in shown} == pytest.approx(

@@ -14,6 +14,7 @@ from ..runtime.contract import StageFailed
 from ..runtime.monitor_settings import MonitorSettings
 from . import monitor
 from .findings import told
+from .thresholds import threshold
 from .window import Window
 
 # What SageMaker calls the ExitMessage of a job; it reads no more of it.
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str], client: Callable[[str
     try:
         settings = _settings(env)
         window = _window(chosen, settings)
-        outcomes = monitor.run(settings, window, dict(chosen.threshold), client)
+        outcomes = monitor.run(settings, window, dict(map(threshold, chosen.threshold)), client)
     except StageFailed as refusal:
         return _failed(" ".join(str(refusal).split()), env)
     for outcome in outcomes:
@@ -50,20 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scheduled", metavar="TIME", help="the window ended with the last full hour before this time")
     parser.add_argument("--start", metavar="TIME", help="or it starts here")
     parser.add_argument("--end", metavar="TIME", help="and ends here")
-    parser.add_argument("--threshold", metavar="FEATURE=VALUE", type=threshold, action="append", default=[])
+    parser.add_argument("--threshold", metavar="FEATURE=VALUE", action="append", default=[])
     return parser
-
-
-def threshold(text: str) -> tuple[str, float]:
-    """A feature and the distance at which it counts as drifted, from ``FEATURE=VALUE``.
-
-    Raises:
-        ValueError: if it is not written so.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name or not float(value) > 0:
-        raise ValueError(text)
-    return name, float(value)
 
 
 def _settings(env: Mapping[str, str]) -> MonitorSettings:

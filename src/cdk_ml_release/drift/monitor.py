@@ -116,8 +116,8 @@ def _versions(analysis: Analysis, serving: Manifest, truth: GroundTruth) -> Iter
             labels=LabelCount(joined=len(pairs), unknown=pairs.unfit),
         )
         heading = f"{settings.endpoint_name}, version {about.version}, {analysis.window}"
-        outcome = analysis.judged(analysis.observe(names, reference), reference, about, heading)
-        yield Watched(outcome=outcome, reference=reference), known
+        outcome = analysis.judged(analysis.observe(names, reference), reference, about)
+        yield Watched(outcome=analysis.reported(outcome, reference, heading), reference=reference), known
 
 
 def _about(files: Files, settings: MonitorSettings, execution_id: str, serving: Manifest) -> Outcome:

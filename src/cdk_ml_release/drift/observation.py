@@ -32,6 +32,7 @@ class Observation:
         self.table = Table(schema.columns, sample, seed=window.label)
         self.rows = 0
         """How many rows were captured, those that do not fit among them."""
+        self.oldest: datetime | None = None
         self.newest: datetime | None = None
         self.misfits: list[str] = []
         """The first few rows that do not fit, in words."""
@@ -70,8 +71,9 @@ class Observation:
                 self._add(exchange, f"line {number} of {where}")
 
     def _add(self, exchange: Exchange, where: str) -> None:
-        if exchange.time is not None and (self.newest is None or exchange.time > self.newest):
-            self.newest = exchange.time
+        if exchange.time is not None:
+            self.newest = max(exchange.time, self.newest or exchange.time)
+            self.oldest = min(exchange.time, self.oldest or exchange.time)
         asked = self._schema.read(exchange.request.text, exchange.request.encoding)
         answered = self._schema.read_output(exchange.answer.text, exchange.answer.encoding, asked.count)
         self.rows += asked.count

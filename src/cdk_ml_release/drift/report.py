@@ -8,37 +8,36 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..runtime.schema import Schema
 from . import drift_test
 from .comparison import Comparison
-from .table import Table
 
 _STYLE = "font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 1.5rem auto; padding: 0 1rem"
 
 
-def page(comparison: Comparison, table: Table, prediction: str, heading: str, told: list[str]) -> str:
+def page(comparison: Comparison, schema: Schema, heading: str, told: list[str]) -> str:
     """The page, with all that it needs in it: it can be opened without a network.
 
     Args:
         comparison: What was found.
-        table: The rows of the window, for the types of its columns.
-        prediction: Which column is the prediction.
+        schema: The columns.
         heading: What the page is about.
         told: What was found, in words.
     """
-    text = _text(snapshot(comparison, table, prediction))
+    text = _text(snapshot(comparison, schema))
     items = "".join(f"<li>{html.escape(each)}</li>" for each in told)
     head = f'<header style="{_STYLE}"><h1>{html.escape(heading)}</h1><ul>{items}</ul></header>'
     before, body, rest = text.partition("<body>")
     return f"{before}{body}\n{head}{rest}" if body else text
 
 
-def snapshot(comparison: Comparison, table: Table, prediction: str) -> Any:
+def snapshot(comparison: Comparison, schema: Schema) -> Any:
     """Evidently's own result: the prediction first, then feature by feature, by the tests that judged them."""
     evidently = drift_test.evidently()
     drifts = dict(comparison.features)
     if comparison.prediction is not None:
-        drifts = {prediction: comparison.prediction, **drifts}
-    numbers = [name for name in drifts if table.kinds[name] != "category"]
+        drifts = {schema.prediction: comparison.prediction, **drifts}
+    numbers = [name for name in drifts if schema.columns[name] != "category"]
     definition = evidently.top.DataDefinition(
         numerical_columns=numbers, categorical_columns=[name for name in drifts if name not in numbers]
     )

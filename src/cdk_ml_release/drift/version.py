@@ -36,14 +36,13 @@ class Analysis:
             observation.add(self.files.lines(name), self.files.uri(name))
         return observation
 
-    def judged(self, observation: Observation, reference: Reference, about: Outcome, heading: str) -> Outcome:
+    def judged(self, observation: Observation, reference: Reference, about: Outcome) -> Outcome:
         """Compare what was captured with the baseline.
 
         Args:
             observation: What was captured.
             reference: The baseline.
             about: What is known of the version already.
-            heading: What the report is about.
         """
         found = tuple(violations.find(observation, reference)) if observation.judged else ()
         outcome = replace(about, observation=observation, records=observation.rows, violations=found)
@@ -53,6 +52,17 @@ class Analysis:
             return replace(outcome, status="TooFew")
         prediction = reference.schema.prediction
         compared = comparison.compare(observation.table, reference.table, prediction, self.judge)
-        outcome = replace(outcome, status="Compared", comparison=compared)
+        return replace(outcome, status="Compared", comparison=compared)
+
+    def reported(self, outcome: Outcome, reference: Reference, heading: str) -> Outcome:
+        """The outcome with its report, if there was a comparison.
+
+        Args:
+            outcome: What came of the window.
+            reference: The baseline.
+            heading: What the report is about.
+        """
+        if outcome.comparison is None:
+            return outcome
         told = findings.told(outcome, self.settings)
-        return replace(outcome, page=report.page(compared, observation.table, prediction, heading, told))
+        return replace(outcome, page=report.page(outcome.comparison, reference.schema, heading, told))
