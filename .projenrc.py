@@ -195,7 +195,7 @@ WALLS = [
         "name": "a room imports only rooms below it, and every module has a room",
         "type": "layers",
         "containers": [PACKAGE],
-        "layers": ["cli", "rehearsal", "cost : versions", " : ".join(CONSTRUCTS), "drift", "runtime"],
+        "layers": ["cli", "rehearsal", "cost : monitor : versions", " : ".join(CONSTRUCTS), "drift", "runtime"],
         "exhaustive": True,
     },
     {
@@ -207,7 +207,7 @@ WALLS = [
     {
         "name": "what runs on a laptop never needs the constructs",
         "type": "forbidden",
-        "source_modules": inside("cli", "cost", "rehearsal", "versions"),
+        "source_modules": inside("cli", "cost", "drift", "monitor", "rehearsal", "versions"),
         "forbidden_modules": [*inside(*CONSTRUCTS), *CDK],
     },
     {
@@ -215,6 +215,12 @@ WALLS = [
         "type": "forbidden",
         "source_modules": inside("cost"),
         "forbidden_modules": ["boto3", "botocore", "yaml", *REHEARSAL_ONLY],
+    },
+    {
+        "name": "what runs in the monitor's container needs no more than that has",
+        "type": "forbidden",
+        "source_modules": inside("drift"),
+        "forbidden_modules": REHEARSAL_ONLY,
     },
     {
         "name": "the constructs call no AWS API",
@@ -225,7 +231,7 @@ WALLS = [
     {
         "name": "the rooms share the contract and the shapes, nothing else of the runtime",
         "type": "forbidden",
-        "source_modules": inside("cli", "cost", "rehearsal", "versions", *CONSTRUCTS),
+        "source_modules": inside("cost", "rehearsal", "versions", *CONSTRUCTS),
         "forbidden_modules": inside("runtime"),
         "ignore_imports": [f"{PACKAGE}.** -> {module}" for module in inside(*SHARED)],
         "unmatched_ignore_imports_alerting": "none",
