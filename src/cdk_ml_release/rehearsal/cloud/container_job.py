@@ -96,7 +96,13 @@ class ContainerJob(Job):
         return list(self.request["AppSpecification"].get("ContainerArguments", ()))
 
     def _environment(self) -> dict[str, str]:
+        gateway = self.place.gateway
+        credentials = gateway.credentials(self.request["RoleArn"], self.name)
+        isolated = self.request.get("NetworkConfig", self.request).get("EnableNetworkIsolation", False)
+        # SageMaker lets a container fetch the credentials of its job's role; here they come as variables.
+        may_call = {} if isolated else credentials.environment(gateway.endpoint, gateway.region)
         return {
+            **may_call,
             **self.request.get("Environment", {}),
             f"{self.noun.upper()}_JOB_NAME": self.name,
             f"{self.noun.upper()}_JOB_ARN": self.arn,
