@@ -66,7 +66,7 @@ RESOURCE_TYPES: Mapping[str, Known] = {
     "AWS::CodePipeline::Pipeline": _real("stages, run order, namespaces, artifacts, VariableCheck, roll-back, retry"),
     "AWS::ECR::Repository": _imitated("moto; immutable tags are kept, scans and lifecycle rules are not"),
     "AWS::Events::Rule": _imitated(
-        "events of S3, CodeCommit, pipelines, alarms, jobs, state machines; to topics, pipelines, state machines"
+        "events of S3, code, pipelines, alarms, jobs, machines, to topics, pipelines, state machines; no schedules"
     ),
     "AWS::IAM::ManagedPolicy": _real("evaluated on every call"),
     "AWS::IAM::Policy": _real("evaluated on every call"),

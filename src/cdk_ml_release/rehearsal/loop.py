@@ -50,6 +50,11 @@ class Loop:
             busy = self.jobs.wait() or busy
             busy = self.machines.wake(hours.now()) or busy
 
+    def tell_what_waits(self) -> None:
+        """Tell of executions that wait for a time that did not come."""
+        for run in self.machines.waiting():
+            self.told("machine", f"state machine {run.machine_name} still waits until {run.wakes:%Y-%m-%dT%H:%M:%SZ}")
+
     def _step(self, end: datetime) -> bool:
         """Go on to what is due next; whether there was anything before the end."""
         scheduled, wakes, at = self.schedules.next_due(), self.machines.next_due(), hours.now()

@@ -198,6 +198,7 @@ class Rehearsal:
         if self.succeeded:
             for request in self.settings.requests:
                 self.predictions.append(self._ask(request))
+        self.loop.tell_what_waits()
         self.endpoints.flush()
         self.seconds = round(time.monotonic() - started, 2)
         return self.succeeded

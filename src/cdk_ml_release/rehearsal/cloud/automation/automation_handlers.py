@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ...stacks.handler import Handler, Physical, Request, ResourceRefused
 from ..gateway import Gateway
 from ..plain import plain
@@ -51,8 +53,14 @@ class _Automation:
     def create_schedule(self, request: Request) -> Physical:
         name = request.properties.get("Name") or _made_name(request, 64)
         scheduler = self._scheduler(request)
-        scheduler.create_schedule(**plain(request.properties) | {"Name": name})
-        return Physical(id=name, attributes={"Arn": scheduler.get_schedule(Name=name)["Arn"]})
+        arn = scheduler.create_schedule(**plain(request.properties) | {"Name": name})["ScheduleArn"]
+        made = Physical(id=name, attributes={"Arn": arn})
+        try:
+            # CloudFormation reads what it has made.
+            scheduler.get_schedule(Name=name)
+        except ClientError as denied:
+            raise ResourceRefused(str(denied), made) from None
+        return made
 
     def update_schedule(self, request: Request, physical: Physical, old: Mapping[str, Any]) -> Physical:
         self._scheduler(request).update_schedule(**plain(request.properties) | {"Name": physical.id})
