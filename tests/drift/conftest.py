@@ -10,8 +10,6 @@ from moto import mock_aws
 
 from .scene import BUCKET, Scene
 
-pytest.importorskip("evidently", reason="the monitor's container has what its program needs; a laptop may not")
-
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch):

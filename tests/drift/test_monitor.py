@@ -534,6 +534,17 @@ def test_labels_of_a_version_that_was_replaced_set_off_no_alarm(scene):
     assert not [name for name in scene.metrics() if name.startswith(("ModelQuality", "Labels"))]
 
 
+def test_what_has_captured_nothing_for_long_may_have_lost_its_run(scene):
+    scene.released()
+    scene.captured(animals(20, "old"), execution=SECOND, at=START - timedelta(days=9))
+    scene.captured(animals(120, "now"), ids=[f"id-{number}" for number in range(120)])
+    labelled(scene, ["id-1"], 1.0)
+
+    assert scene.run() == 0
+
+    assert scene.window()["labels"]["joined"] == 1
+
+
 @pytest.mark.parametrize(
     ("label", "joined", "unknown"),
     [("11\n22\n33", 3, 1), ("11,22,33", 3, 1), ("11\nold\n33", 2, 2), ("11\n22", 0, 4)],

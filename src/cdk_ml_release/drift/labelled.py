@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..runtime.cells import Value
@@ -11,7 +11,6 @@ from ..runtime.schema import Schema
 from . import capture
 from .files import Files
 from .ground_truth import GroundTruth
-from .window import Window
 
 # A record is parsed only if one of its ids has a label: most have none, and finding that out is much cheaper.
 _IDS = re.compile(rb'"(?:eventId|inferenceId)"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -30,31 +29,19 @@ class Labelled:
         return len(self.true)
 
 
-def join(
-    files: Files,
-    execution_id: str,
-    endpoint: str,
-    window: Window,
-    *,
-    schema: Schema,
-    truth: GroundTruth,
-    known: set[str],
-) -> Labelled:
+def join(files: Files, names: Sequence[str], *, schema: Schema, truth: GroundTruth, known: set[str]) -> Labelled:
     """Find the predictions of one model version that labels belong to.
 
     Args:
         files: The repo's bucket.
-        execution_id: The run that built the version.
-        endpoint: The endpoint.
-        window: Since when predictions are looked for.
+        names: The files in which the version's answers were captured, the newest ones last.
         schema: The version's columns.
         truth: The labels.
         known: The ids of the requests that labels were found for; those of this version are added.
     """
     pairs = Labelled()
     wanted = {event_id.encode() for event_id in truth.labels}
-    names = list(capture.names(files, execution_id, endpoint, window)) if wanted else []
-    for name in reversed(names):
+    for name in reversed(names if wanted else ()):
         if truth.labels.keys() <= known:
             break
         for line in files.lines(name):

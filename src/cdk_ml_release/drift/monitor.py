@@ -17,7 +17,7 @@ from .ground_truth import GroundTruth
 from .outcome import LabelCount, Outcome
 from .reference import Reference
 from .version import Analysis
-from .window import Window
+from .window import Window, hour_of
 
 _LONGEST_SUBJECT = 100
 
@@ -62,7 +62,7 @@ def run(
     places = [_store(put, each, settings.endpoint_name, window) for each in watched]
     outcomes = [each.outcome for each in watched]
     metrics.publish(client("cloudwatch"), settings.endpoint_name, window, outcomes)
-    about = metrics.judged(outcomes) or next((each for each in outcomes if each.quality), None)
+    about = metrics.judged(outcomes) or next((each for each in outcomes if each.in_service), None)
     if about is not None and settings.topic_arn:
         _tell(client("sns"), about, settings, window, places[outcomes.index(about)])
     return outcomes
@@ -93,10 +93,13 @@ def _watch(analysis: Analysis) -> list[Watched]:
 def _versions(analysis: Analysis, serving: Manifest, truth: GroundTruth) -> Iterator[tuple[Watched, set[str]]]:
     """Each version that has answered in the window, or that labels may belong to, with the ids of its labels."""
     settings, files = analysis.settings, analysis.files
-    since = analysis.window.reaching_back(settings.label_days)
+    since, hours = analysis.window.reaching_back(settings.label_days), set(analysis.window.hours)
     for execution_id in capture.versions(files):
-        names = list(capture.names(files, execution_id, settings.endpoint_name, analysis.window))
-        if not names and not truth.labels:
+        looked = since if truth.labels else analysis.window
+        captured = list(capture.names(files, execution_id, settings.endpoint_name, looked))
+        names = [name for name in captured if hour_of(name) in hours]
+        # Whatever has captured nothing for long may have lost its run, too.
+        if not captured:
             continue
         about = _about(files, settings, execution_id, serving)
         schema = files.read(baseline.key(execution_id, "schema.json"))
@@ -107,9 +110,7 @@ def _versions(analysis: Analysis, serving: Manifest, truth: GroundTruth) -> Iter
             continue
         reference = Reference.of_run(files, execution_id)
         known: set[str] = set()
-        pairs = labelled.join(
-            files, execution_id, settings.endpoint_name, since, schema=reference.schema, truth=truth, known=known
-        )
+        pairs = labelled.join(files, captured, schema=reference.schema, truth=truth, known=known)
         about = replace(
             about,
             quality=model_quality.metrics(reference.schema.prediction_type, pairs),
