@@ -20,13 +20,14 @@ class Chronicle:
         self.entries: list[dict[str, Any]] = []
         """``time`` of the rehearsal, real ``seconds`` since it began, ``kind`` and ``text`` of each."""
         self._note = note
-        self._began = time.monotonic()
+        self.began = time.monotonic()
+        """On the machine's monotonic clock."""
         self._lock = threading.Lock()
 
     def take_down(self, kind: str, text: str) -> None:
         """Keep something that was shown already."""
         with self._lock:
-            seconds = round(time.monotonic() - self._began, 2)
+            seconds = round(time.monotonic() - self.began, 2)
             self.entries.append({"time": stamp(now()), "seconds": seconds, "kind": kind, "text": text})
 
     def tell(self, kind: str, text: str) -> None:

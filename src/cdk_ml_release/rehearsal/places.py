@@ -49,6 +49,10 @@ class Places:
         """The buckets in which builds keep their runs."""
         return self._declared("ML_BUCKET")
 
+    def gates(self) -> set[str]:
+        """The limits that models must keep, as each build is told them."""
+        return self._declared("ML_GATES")
+
     def _data_uri(self, key: str) -> str:
         found = self._declared("ML_DATA_URI")
         if len(found) != 1:

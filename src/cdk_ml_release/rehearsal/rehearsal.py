@@ -221,8 +221,8 @@ class Rehearsal:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the last execution of every pipeline succeeded."""
-        return all(walker.executions[-1].status == "Succeeded" for walker in self.walkers.values())
+        """Whether the last execution of every pipeline succeeded; to be put back is no success."""
+        return all(walker.last.status == "Succeeded" for walker in self.walkers.values())
 
     def _deploy(self) -> None:
         gateway = self.gateway

@@ -20,6 +20,12 @@ class Requests:
     failed: int = 0
     by_version: Counter[str] = field(default_factory=Counter)
 
+    def count(self, version: str | None, *, failed: bool) -> None:
+        """Count one that a version answered, or failed to."""
+        self.total += 1
+        self.failed += failed
+        self.by_version[version or _UNREGISTERED] += 1
+
     def add(self, other: Requests) -> None:
         """Count another's requests, too."""
         self.total += other.total
@@ -50,6 +56,10 @@ class Release:
     """A creation or an update of an endpoint.
 
     Its requests are those that arrive from its beginning until the next release of the endpoint begins.
+
+    Attributes:
+        began: When, on the machine's monotonic clock.
+        by_second: The same requests by the second of their answer, counted from the beginning.
     """
 
     endpoint: str
@@ -59,7 +69,8 @@ class Release:
     outcome: Outcome = "InProgress"
     reason: str = ""
     steps: list[Step] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)
+    by_second: dict[int, Requests] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -68,14 +79,14 @@ class Release:
 
     def step(self, share: float) -> None:
         """From now on the release's version is given this share of the requests."""
-        self.steps.append(Step(at=round(time.monotonic() - self._began, 2), share=round(share, 4)))
+        self.steps.append(Step(at=round(time.monotonic() - self.began, 2), share=round(share, 4)))
 
     def count(self, step: Step, version: str | None, *, failed: bool) -> None:
         """Count a request that arrived during a step."""
         with self._lock:
-            step.requests.total += 1
-            step.requests.failed += failed
-            step.requests.by_version[version or _UNREGISTERED] += 1
+            step.requests.count(version, failed=failed)
+            second = int(time.monotonic() - self.began)
+            self.by_second.setdefault(second, Requests()).count(version, failed=failed)
 
     @property
     def requests(self) -> Requests:
@@ -100,7 +111,12 @@ class Release:
                 {"at": each.at, "share": each.share, "version": self.version, "requests": each.requests.to_json()}
                 for each in self.steps
             ],
+            "seconds": self._seconds(),
         }
+
+    def _seconds(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [{"at": at, **requests.to_json()} for at, requests in sorted(self.by_second.items())]
 
     def __str__(self) -> str:
         """The release in one line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class ActionRun:
     status: str
     seconds: float = 0.0
     message: str = ""
+    at: float = 0.0
+    """Seconds after the execution began."""
 
 
 @dataclass
@@ -61,11 +64,18 @@ class Execution:
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     """Artifact name to its key in the pipeline's bucket."""
+    began: float = field(default_factory=time.monotonic)
+    """When it began to walk, on the machine's monotonic clock."""
     seconds: float = 0.0
     started_by: tuple[str, str] = ("CloudWatchEvent", "")
     """Type and detail of what started it, as CodePipeline has them."""
     started: datetime = field(default_factory=now)
     updated: datetime = field(default_factory=now)
+
+    @property
+    def is_roll_back(self) -> bool:
+        """Whether CodePipeline itself started it, to put a stage back."""
+        return self.trigger.startswith("AutomatedRollback")
 
     def stage(self, name: str) -> StageRun | None:
         """The run of a stage, if it was reached."""

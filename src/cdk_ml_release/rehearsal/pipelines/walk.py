@@ -53,6 +53,11 @@ class Walker:
     _queue: list[Execution] = field(default_factory=list)
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
+    @property
+    def last(self) -> Execution:
+        """The last execution that was no roll-back."""
+        return [each for each in self.executions if not each.is_roll_back][-1]
+
     def start(
         self,
         trigger: str,
@@ -171,10 +176,10 @@ class Walker:
         run.status = "Succeeded"
 
     def _act(self, execution: Execution, stage: Stage, stage_run: StageRun, action: Action) -> bool:
-        run = ActionRun(action.name, action.provider, "InProgress")
+        started = time.monotonic()
+        run = ActionRun(action.name, action.provider, "InProgress", at=round(started - execution.began, 2))
         stage_run.actions.append(run)
         log = self.progress.action_started(execution, stage.name, action)
-        started = time.monotonic()
         outcome = Outcome(succeeded=False)
         try:
             outcome = self.performers[action.category, action.provider](action, execution, log)
@@ -227,11 +232,11 @@ class _Timer:
         self._progress = progress
 
     def __enter__(self) -> None:
-        self._started = time.monotonic()
+        self._execution.began = time.monotonic()
         self._progress.execution_started(self._execution)
 
     def __exit__(self, *problem: object) -> None:
-        self._execution.seconds = round(time.monotonic() - self._started, 2)
+        self._execution.seconds = round(time.monotonic() - self._execution.began, 2)
         self._execution.updated = now()
         if problem[0] is not None:
             self._execution.status = "Stopped"
@@ -245,5 +250,4 @@ def _done(run: StageRun, action: Action) -> bool:
 
 def _succeeded(execution: Execution, failed: Execution, stage: str) -> bool:
     run = execution.stage(stage)
-    is_roll_back = execution.trigger.startswith("AutomatedRollback")
-    return execution is not failed and not is_roll_back and run is not None and run.status == "Succeeded"
+    return execution is not failed and not execution.is_roll_back and run is not None and run.status == "Succeeded"
