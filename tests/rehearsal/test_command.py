@@ -65,13 +65,35 @@ def test_a_redirected_rehearsal_reads_line_by_line_and_leaves_a_report(tiny_app,
     assert report["status"] == "Succeeded"
     assert report["predictions"][0]["input"] == "3.0"
     assert list(report) == [
-        *("status", "pipeline", "seconds", "job_seconds", "executions", "jobs", "metrics", "endpoints"),
-        *("releases", "traffic", "predictions"),
+        *(
+            "status",
+            "reason",
+            "pipeline",
+            "seconds",
+            "job_seconds",
+            "executions",
+            "jobs",
+            "metrics",
+            "gates",
+            "versions",
+        ),
+        *("endpoints", "releases", "traffic", "windows", "predictions", "cost", "log"),
     ]
     assert [(each["endpoint"], each["outcome"]) for each in report["releases"]] == [("tiny-live", "Succeeded")]
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Rehearsal: " in page
-    assert "<h2>Releases</h2>" in page
+    assert "Version 1 was released." in page
+    assert f"Not one of {report['traffic'][0]['total']:,} requests was lost." in page
+    (version,) = report["versions"]
+    assert (version["version"], version["metrics"]) == (1, report["metrics"])
+    (execution,) = report["executions"]
+    assert version["execution_id"] == execution["id"]
+    (release,) = report["releases"]
+    assert execution["at"] < release["at"] < execution["at"] + execution["seconds"]
+    assert sum(each["total"] for each in release["seconds"]) == release["requests"]["total"]
+    starts = [action["at"] for stage in execution["stages"] for action in stage["actions"]]
+    assert starts == sorted(starts)
+    assert report["gates"] == [{"metric": "regression_metrics.rmse", "comparison": "at_most", "rule": "at most 1"}]
+    assert report["cost"]["month"]["usd"] > 0
     assert any("Build-Train" in path.name for path in (tmp_path / "out" / "logs").iterdir())
 
 
@@ -80,7 +102,10 @@ def test_a_failed_pipeline_is_exit_status_1_and_says_so(tiny_app, assembly, tmp_
 
     assert done.returncode == 1
     assert re.search("✗ Promote · Approve .*rejected", done.stdout)
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["status"] == "Failed"
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["status"] == "Failed"
+    assert report["reason"].startswith("Promote / Approve: ")
+    assert report["executions"][0]["not_reached"] == ["Live"]
 
 
 def test_an_approval_can_be_asked_at_the_terminal(tiny_app, assembly, tmp_path):

@@ -65,6 +65,11 @@ def test_a_version_that_fails_some_requests_fails_its_pipeline_and_harms_nobody_
         assert taken_back["reason"] in message
         assert taken_back["requests"]["failed"] == taken_back["steps"][1]["requests"]["failed"] > 0
         assert set(taken_back["steps"][-1]["requests"]["by_version"]) == {taken_back["from"]}
+        assert show.executions[-1].is_roll_back, "the stage was put back after the failure"
+        assert show.executions[-1].status == "Succeeded"
+        assert not show.rehearsal.succeeded
+        assert show.report()["status"] == "Failed"
+        assert show.report()["reason"] == f"Live / Deploy: {message}"
 
 
 def test_refuses_when_there_is_nothing_to_send(tmp_path, capsys):

@@ -108,11 +108,18 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _perform(rehearsal: Rehearsal, console: Console, *, keep: bool, started: float) -> int:
+    refusal = ""
     try:
         succeeded = rehearsal.run()
+    except _USERS_FAULT as problem:
+        refusal = str(problem)
+        raise
+    except KeyboardInterrupt:
+        refusal = "interrupted"
+        raise
     finally:
         rehearsal.seconds = round(time.monotonic() - started, 2)
-        write_report(report(rehearsal), rehearsal.out)
+        write_report(report(rehearsal, refusal), rehearsal.out)
     where = _shown(rehearsal.out / "report.json")
     console.print(f"{rehearsal.seconds:.1f} s in all; the report is {where}", highlight=False)
     if keep and succeeded:
