@@ -115,6 +115,14 @@ def test_the_summary_tells_value_gate_and_the_change_against_every_endpoint():
     )
 
 
+def test_the_summary_tells_a_metric_once_however_many_gates_it_has():
+    gates = [Gate(metric="rmse", comparison="at_most", limit=2.5), replace(CURRENT, metric="rmse")]
+
+    told = evaluation.summary({"rmse": 1.75}, gates, {}, "abalone", "c0ffee01")
+
+    assert "rmse 1.75 (gate: at most 2.5, at most 0.1 worse than in service)" in told
+
+
 def test_the_summary_of_a_first_release_says_so():
     told = evaluation.summary({RMSE: 2.0394}, [GATE], {}, "abalone", "c0ffee01")
 

@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=float,
         const=DEFAULT_PER_SECOND,
-        default=0.0,
         metavar="REQUESTS_PER_SECOND",
         help=f"send the sample requests all the while, {DEFAULT_PER_SECOND:g} a second to each endpoint by default",
     )
+    parser.add_argument("--first-only", action="store_true", help=f"leave out what [[then]] lists in {FILE_NAME}")
     parser.add_argument("--out", type=Path, default=Path("rehearsal.out"), metavar="DIR", help="where results go")
     parser.add_argument("--keep", action="store_true", help="leave the endpoints serving until Ctrl-C")
 
@@ -80,7 +80,10 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
     settings = read_settings(arguments.app)
     if arguments.approve:
         settings = replace(settings, approve=arguments.approve)
-    _check_traffic(arguments.traffic, settings)
+    if arguments.first_only:
+        settings = replace(settings, then=())
+    traffic = settings.traffic if arguments.traffic is None else arguments.traffic
+    _check_traffic(traffic, settings)
     data = dict(_data(each) for each in arguments.data)
     out: Path = arguments.out.resolve()
     _check_out(out)
@@ -101,7 +104,7 @@ def _rehearse(arguments: argparse.Namespace, console: Console) -> int:
             cache=cache_folder(),
             audience=screen,
             data=data,
-            requests_per_second=arguments.traffic,
+            requests_per_second=traffic,
         )
         with rehearsal.on_stage():
             return _perform(rehearsal, console, keep=arguments.keep, started=started)
@@ -160,9 +163,13 @@ def _data(argument: str) -> tuple[str, Path]:
 
 
 def _check_traffic(per_second: float, settings: Settings) -> None:
-    if not 0 <= per_second <= MOST_PER_SECOND:
-        raise RehearsalError(f"'--traffic' must be above 0 and at most {MOST_PER_SECOND:g}, got {per_second:g}")
-    if per_second and not settings.requests:
+    if (
+        isinstance(per_second, bool)
+        or not isinstance(per_second, int | float)
+        or not 0 <= per_second <= MOST_PER_SECOND
+    ):
+        raise RehearsalError(f"'--traffic' must be a number from 0 to {MOST_PER_SECOND:g}, got {per_second!r}")
+    if per_second and not settings.requests and not any(event.send for event in settings.then):
         raise RehearsalError(f"'--traffic' needs something to send: add [[requests]] to {FILE_NAME}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from .cloud import events
 from .cloud.account import Account
 from .cloud.automation.event_bus import EventBus
 from .cloud.gateway import Gateway
-from .event import Event, Retry
+from .event import CONTENT_TYPES, Event, Retry, lines_of
 from .loop import Loop
 from .pipelines.walk import Walker
 from .places import Places, RehearsalError
 from .sending import Sent, put_labels, send
+from .settings import SampleRequest
 
 __all__ = ["Happening"]
 
@@ -36,6 +37,8 @@ class Happening:
     """Whether an endpoint answers at once."""
     loop: Loop
     chronicle: Chronicle
+    follow: Callable[[str, Sequence[SampleRequest]], None]
+    """Makes the traffic to an endpoint, if there is any, go on with other requests."""
     sent: list[Sent] = field(default_factory=list)
 
     def happen(self, event: Event) -> None:
@@ -106,6 +109,8 @@ class Happening:
     def _send(self, endpoint: str, path: Path) -> None:
         if not self.serves(endpoint):
             raise RehearsalError(f"'then.send' names the endpoint '{endpoint}', which does not serve at this time")
+        kind = CONTENT_TYPES[path.suffix]
+        self.follow(endpoint, [SampleRequest(endpoint=endpoint, body=x, content_type=kind) for x in lines_of(path)])
         sent = send(self.gateway, endpoint, path)
         self.sent.append(sent)
         self.chronicle.tell("failure" if sent.failed else "sent", str(sent))

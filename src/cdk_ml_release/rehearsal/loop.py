@@ -74,8 +74,13 @@ class Loop:
         """Fire a schedule at its time, and see what its jobs have found."""
         hours.pass_until(due)
         self.flush()
+        earlier = len(self.jobs.all)
         self.schedules.fire(schedule, due)
         self.jobs.wait()
+        for job in self.jobs.all[earlier:]:
+            if job.status != "Completed":
+                why = "; ".join(filter(None, (job.exit_message, job.failure_reason)))
+                self.told("job", f"job {job.name} is {job.status}: {why or 'no reason given'}")
         self._collect()
         self._look()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +177,7 @@ class Rehearsal:
             loop=self.loop,
             chronicle=self.chronicle,
             sent=self.sent,
+            follow=self._follow,
         )
         gateway.services |= self.jobs.services() | self.endpoints.services() | registry_api.services()
         gateway.services |= model_registry.services(gateway) | pipelines.services() | schedules.services()
@@ -204,10 +205,18 @@ class Rehearsal:
         return self.succeeded
 
     def under_traffic(self) -> AbstractContextManager[None]:
-        """Send the sample requests within this context, if that is wanted."""
-        requests = self.settings.requests if self.requests_per_second else ()
-        self.streams = streams(self.gateway, requests, self.endpoints.serves, self.requests_per_second)
+        """Send the sample requests within this context, if that is wanted, and once files are sent, their lines."""
+        if self.requests_per_second:
+            awaited = {endpoint for event in self.settings.then for endpoint in event.send}
+            self.streams = streams(
+                self.gateway, self.settings.requests, self.endpoints.serves, self.requests_per_second, awaited
+            )
         return sending(self.streams, self.audience.note)
+
+    def _follow(self, endpoint: str, requests: Sequence[SampleRequest]) -> None:
+        for stream in self.streams:
+            if stream.endpoint == endpoint:
+                stream.follow(requests)
 
     def begin(self) -> None:
         """Deploy the assembly, put the data there and run the first execution of every pipeline."""

@@ -39,6 +39,7 @@ class Settings:
         retry: Stage name to how a person retries it in the first execution.
         requests: What is asked of the endpoints in the end.
         then: What happens after the first execution.
+        traffic: How many requests a second every endpoint is sent all the while; 0 for none.
         startup_seconds: How long a serving container has to get healthy; SageMaker gives it 240.
         clock: How long a declared wait takes, and how many requests must be seen in it.
     """
@@ -49,6 +50,7 @@ class Settings:
     retry: Mapping[str, Retry] = field(default_factory=dict)
     requests: tuple[SampleRequest, ...] = ()
     then: tuple[Event, ...] = ()
+    traffic: float = 0.0
     startup_seconds: float = 240.0
     clock: Clock = field(default_factory=Clock)
 
@@ -78,7 +80,7 @@ def _settings(content: dict[str, Any], folder: Path) -> Settings:
     given["then"] = tuple(_event(each, folder) for each in content.pop("then", ()))
     if "clock" in content:
         given["clock"] = _clock(content.pop("clock"))
-    _check_keys("", content, {"region", "approve", "retry", "startup_seconds"})
+    _check_keys("", content, {"region", "approve", "retry", "startup_seconds", "traffic"})
     _check_answer(content.get("approve", "yes"))
     return Settings(**given, **content)
 

@@ -1,4 +1,4 @@
-"""Traffic: sample requests at a steady rate, for as long as a rehearsal runs."""
+"""Traffic: requests at a steady rate, for as long as a rehearsal runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,20 +26,39 @@ class Stream:
     """The requests to one endpoint, one after the other in turn, over several connections."""
 
     def __init__(
-        self, gateway: Gateway, requests: Sequence[SampleRequest], serves: Callable[[], bool], per_second: float
+        self,
+        gateway: Gateway,
+        endpoint: str,
+        requests: Sequence[SampleRequest],
+        serves: Callable[[], bool],
+        per_second: float,
     ) -> None:
-        """Send requests that all go to the same endpoint, from the moment on at which it first serves."""
-        self.endpoint = requests[0].endpoint
+        """Send requests to an endpoint, from the moment on at which it first serves.
+
+        Args:
+            gateway: The way to the endpoint.
+            endpoint: Its name.
+            requests: What it is asked; without any, nothing until :meth:`follow` says what.
+            serves: Whether it does.
+            per_second: At which rate.
+        """
+        self.endpoint = endpoint
         self.total = self.failed = 0
         self.reasons: Counter[str] = Counter()
         self._serves = serves
-        self._asker = Asker(gateway, requests[0].endpoint)
+        self._asker = Asker(gateway, endpoint)
         self._requests = itertools.cycle(requests)
+        self._has_requests = bool(requests)
         self._per_second = per_second
         self._next = 0.0
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(_CONNECTIONS)]
+
+    def follow(self, requests: Sequence[SampleRequest]) -> None:
+        """Ask this from now on."""
+        with self._lock:
+            self._requests, self._has_requests = itertools.cycle(requests), bool(requests)
 
     def start(self) -> None:
         """Begin."""
@@ -65,7 +84,7 @@ class Stream:
     def _send(self) -> None:
         connection = self._asker.connection()
         while not self._ended.is_set():
-            if not self._serves():
+            if not self._has_requests or not self._serves():
                 self._ended.wait(_LOOK_SECONDS)
                 continue
             request, at = self._turn()
@@ -94,12 +113,23 @@ def streams(
     requests: Sequence[SampleRequest],
     serves: Callable[[str], bool],
     per_second: float,
+    awaited: Collection[str] = (),
 ) -> list[Stream]:
-    """One stream for each endpoint that the sample requests name; ``serves`` says whether an endpoint does."""
-    by_endpoint: dict[str, list[SampleRequest]] = {}
+    """One stream for each endpoint that is asked something.
+
+    Args:
+        gateway: The way to the endpoints.
+        requests: The sample requests.
+        serves: Whether an endpoint does.
+        per_second: At which rate each is asked.
+        awaited: Endpoints that are asked what is sent to them first, instead of the sample requests: else those
+            would be most of what is seen of it.
+    """
+    by_endpoint: dict[str, list[SampleRequest]] = {name: [] for name in sorted(awaited)}
     for request in requests:
-        by_endpoint.setdefault(request.endpoint, []).append(request)
-    return [Stream(gateway, some, partial(serves, name), per_second) for name, some in by_endpoint.items()]
+        if request.endpoint not in awaited:
+            by_endpoint.setdefault(request.endpoint, []).append(request)
+    return [Stream(gateway, name, some, partial(serves, name), per_second) for name, some in by_endpoint.items()]
 
 
 @contextlib.contextmanager

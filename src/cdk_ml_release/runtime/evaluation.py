@@ -124,7 +124,8 @@ def summary(
         commit: The revision of its code.
     """
     # A version that was built before may lack what is gated today.
-    parts = [_told(gate, found[gate.metric], in_service) for gate in gates if gate.metric in found]
+    metrics = dict.fromkeys(gate.metric for gate in gates if gate.metric in found)
+    parts = [_told(metric, found[metric], gates, in_service) for metric in metrics]
     parts = parts or ["its evaluation has none of the gated metrics"]
     if not in_service:
         parts.append("no model in service yet")
@@ -134,10 +135,11 @@ def summary(
     return text if len(text) <= LONGEST_SUMMARY else text[: LONGEST_SUMMARY - 3] + "..."
 
 
-def _told(gate: Gate, value: float, in_service: Mapping[str, Manifest]) -> str:
-    told = f"{gate.metric.removesuffix('.value')} {value:.4g} (gate: {gate.rule}"
+def _told(metric: str, value: float, gates: Sequence[Gate], in_service: Mapping[str, Manifest]) -> str:
+    rules = ", ".join(gate.rule for gate in gates if gate.metric == metric)
+    told = f"{metric.removesuffix('.value')} {value:.4g} (gate: {rules}"
     for endpoint, manifest in sorted(in_service.items()):
-        if gate.metric in manifest.metrics:
-            before = manifest.metrics[gate.metric]
+        if metric in manifest.metrics:
+            before = manifest.metrics[metric]
             told += f"; in service at {endpoint}: {before:.4g}, change {value - before:+.4g}"
     return f"{told})"
