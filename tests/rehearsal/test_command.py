@@ -77,7 +77,7 @@ def test_a_redirected_rehearsal_reads_line_by_line_and_leaves_a_report(tiny_app,
             "gates",
             "versions",
         ),
-        *("endpoints", "releases", "traffic", "windows", "predictions", "cost", "log"),
+        *("endpoints", "releases", "traffic", "sent", "windows", "predictions", "cost", "log"),
     ]
     assert [(each["endpoint"], each["outcome"]) for each in report["releases"]] == [("tiny-live", "Succeeded")]
     page = (tmp_path / "out" / "report.html").read_text()

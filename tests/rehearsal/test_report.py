@@ -88,7 +88,13 @@ def test_the_drift_report_of_a_window_lies_beside_the_page_that_links_to_it(empt
     s3.put_object(Bucket="home", Key=key, Body=b"<p>bigger animals</p>")
     found = stories.window(7, 1, 391, stories.season(), report=f"s3://home/{key}")
     silent = stories.window(8, 1, 0, stories.calm(), report=None)
-    empty.windows += [found, silent]
+    prefix = "monitoring/abalone-production"
+    s3.put_object(Bucket="home", Key=f"{prefix}/07/1/window.json", Body=json.dumps(found))
+    s3.put_object(Bucket="home", Key=f"{prefix}/08/none/window.json", Body=json.dumps(silent))
+    empty.account.projects["build"] = {
+        "Environment": {"EnvironmentVariables": [{"Name": "ML_BUCKET", "Value": "home"}]}
+    }
+    empty.loop.windows.collect()
 
     content = report(empty)
 
@@ -144,9 +150,9 @@ def test_the_chapters_of_the_loop_stand_in_their_order():
         "Requests like the data that the model was trained on",
         "No drift and no alarm from 05:00 to 06:00",
         "A season in which the animals are bigger",
-        "400 animals of the new season",
+        "Sent bigger.csv to abalone-production: 391 requests, 0 failed",
         "Drift in 6 of 8 features from 07:00 to 08:00",
-        "abalone-production-drift went to ALARM",
+        "Alarm abalone-production-drift is ALARM",
         "Version 2 was built and released Started by alarm abalone-production-drift",
         "version 1 → version 2, canary 50 %",
         "No drift and no alarm from 08:00 to 09:00",
@@ -154,6 +160,25 @@ def test_the_chapters_of_the_loop_stand_in_their_order():
     places = [told.find(chapter) for chapter in chapters]
     assert -1 not in places, chapters[places.index(-1)]
     assert places == sorted(places)
+
+
+def test_an_alarm_that_started_nothing_is_in_the_verdict():
+    content = stories.loop()
+    content["log"].append(stories.entry("10:00:00", 99.0, "alarm", "alarm live-monitor-down is ALARM: no values"))
+    content["log"].append(stories.entry("10:30:00", 99.5, "alarm", "alarm live-quality is OK: 0 values"))
+
+    page = Page(render(content))
+
+    assert "Alarm live-monitor-down went off. Not one of" in page.within("verdict")
+    assert "live-quality" not in page.within("verdict")
+    assert "Alarm live-quality is OK" in page.within("story")
+
+
+def test_what_the_rehearsal_could_not_play_is_a_chapter():
+    content = stories.loop()
+    content["log"].append(stories.entry("10:00:00", 99.0, "failure", "schedule live-monitor could not call it"))
+
+    assert "Schedule live-monitor could not call it" in Page(render(content)).within("bad")
 
 
 def test_the_drift_picture_says_in_words_what_it_shows():

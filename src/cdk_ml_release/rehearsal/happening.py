@@ -49,7 +49,7 @@ class Happening:
         for trigger, pipeline in started:
             self.walkers[pipeline].start(trigger, event.retry, started_by=("CloudWatchEvent", trigger))
         if (event.push or event.upload) and not started:
-            self.chronicle.tell("event", "the event started no pipeline")
+            self.chronicle.tell("note", "the event started no pipeline")
         self.loop.settle()
         for endpoint, path in event.send.items():
             self._send(endpoint, path)

@@ -29,14 +29,14 @@ def report(rehearsal: Rehearsal, refusal: str = "") -> dict[str, Any]:
     executions = [execution for _, walker in walkers for execution in walker.executions]
     manifests = list(_manifests(rehearsal, executions))
     succeeded = bool(walkers) and rehearsal.succeeded and not refusal
-    s3 = rehearsal.gateway.client("s3")
+    s3, began = rehearsal.gateway.client("s3"), rehearsal.chronicle.began
     return {
         "status": "Succeeded" if succeeded else "Failed",
         "reason": "" if succeeded else refusal or _reason(executions),
         "pipeline": ", ".join(rehearsal.walkers),
         "seconds": rehearsal.seconds,
         "job_seconds": round(sum(job.process_seconds for job in rehearsal.jobs.all), 2),
-        "executions": [_execution(each, rehearsal.began) for each in executions],
+        "executions": [_execution(each, began) for each in executions],
         "jobs": [
             {"name": job.name, "kind": job.noun, "status": job.status, "seconds": round(job.process_seconds, 2)}
             for job in rehearsal.jobs.all
@@ -53,8 +53,9 @@ def report(rehearsal: Rehearsal, refusal: str = "") -> dict[str, Any]:
             }
             for endpoint in rehearsal.endpoints.all
         ],
-        "releases": [_release(each, rehearsal.began) for each in rehearsal.endpoints.releases],
+        "releases": [_release(each, began) for each in rehearsal.endpoints.releases],
         "traffic": [stream.to_json() for stream in rehearsal.streams],
+        "sent": [each.to_json() for each in rehearsal.sent],
         "windows": [each | {"report": bring_report(s3, each, rehearsal.out)} for each in rehearsal.windows],
         "predictions": [asdict(prediction) for prediction in rehearsal.predictions],
         "cost": _cost(rehearsal.assembly.folder),
@@ -128,7 +129,7 @@ def _metrics(manifest: Manifest) -> dict[str, float]:
 
 def _gates(rehearsal: Rehearsal) -> Iterator[dict[str, str]]:
     """The limits that a model must keep, each once."""
-    for declared in sorted(rehearsal.gates()):
+    for declared in sorted(rehearsal.places.gates()):
         for gate in (Gate(**each) for each in json.loads(declared)):
             metric = gate.metric.removesuffix(".value")
             yield {"metric": metric, "comparison": gate.comparison, "rule": gate.rule}

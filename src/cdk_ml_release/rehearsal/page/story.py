@@ -9,13 +9,13 @@ from typing import Any
 from .axis import clock
 from .drift import state
 from .versions import Versions
-from .words import ROLL_BACK, capital, count, duration, hours, label, listing, moment, trigger
+from .words import ROLL_BACK, capital, count, duration, fired, hours, label, listing, moment, trigger
 
 Mark = str
 """``good``, ``bad``, ``alarm``, ``idle`` or ``event``."""
 
-_TOLD_BY_THEMSELVES = {"execution", "release", "window", "alarm", "schedule", "job", "rule", "stack", "note"}
-"""Kinds of the log's entries that other chapters tell, or that only the log is for."""
+_CHAPTERS: Mapping[str, Mark] = {"event": "event", "sent": "event", "labels": "event", "failure": "bad"}
+"""Kinds of the log's entries that are chapters of their own; the others are told by the rest, or in the log alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class Chapter:
     at: float
     mark: Mark
     title: str
+    aside: bool = False
+    """Whether its title is no heading."""
     text: str = ""
     points: list[str] = field(default_factory=list)
     link: tuple[str, str] | None = None
@@ -43,9 +45,9 @@ def story(content: Mapping[str, Any], versions: Versions) -> list[Chapter]:
 
 
 def window_second(window: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> float | None:
-    """When a window was looked at, by the log: with the first entry after its end."""
+    """When a window was looked at, by the log: it tells of windows in the order of their ends."""
     end = moment(window["end"])
-    return next((each["seconds"] for each in log if moment(each["time"]) >= end), None)
+    return next((each["seconds"] for each in log if each["kind"] == "window" and moment(each["time"]) >= end), None)
 
 
 def taken(release: Mapping[str, Any], versions: Versions) -> str:
@@ -120,15 +122,14 @@ def _windows(content: Mapping[str, Any], versions: Versions) -> Iterator[Chapter
     last = max((each["seconds"] for each in content["log"]), default=0.0)
     for window in content["windows"]:
         at = window_second(window, content["log"])
-        alarms = [f"{each} went to ALARM" for each in window["alarms"]]
         drifted = [listing(window["drifted"])] if window["drifted"] else []
         report = (window["report"], "Drift report") if window["report"] else ("#drift", "Drift by feature")
         yield Chapter(
             at=last if at is None else at,
-            mark="alarm" if alarms else "good" if window["status"] == "Compared" else "idle",
+            mark="alarm" if window["alarms"] else "good" if window["status"] == "Compared" else "idle",
             title=_finding(window),
             text=_compared(window, versions),
-            points=[*drifted, *alarms],
+            points=drifted,
             link=report,
         )
 
@@ -152,5 +153,9 @@ def _compared(window: dict[str, Any], versions: Versions) -> str:
 
 def _others(log: Sequence[Mapping[str, Any]]) -> Iterator[Chapter]:
     for each in log:
-        if each["kind"] not in _TOLD_BY_THEMSELVES:
-            yield Chapter(at=each["seconds"], mark="event", title=capital(each["text"]))
+        if each["kind"] in _CHAPTERS:
+            mark, aside = _CHAPTERS[each["kind"]], each["kind"] != "event"
+            yield Chapter(at=each["seconds"], mark=mark, title=capital(each["text"]), aside=aside)
+        elif each["kind"] == "alarm":
+            mark = "alarm" if fired(each) else "good"
+            yield Chapter(at=each["seconds"], mark=mark, title=capital(each["text"]), aside=True)

@@ -67,8 +67,9 @@ class Counts:
 
 
 def traffic(content: Mapping[str, Any], axis: Axis, versions: Versions) -> list[Traffic]:
-    """One picture for each endpoint to which a stream was sent."""
-    return [_traffic(each["endpoint"], content["releases"], axis, versions) for each in content["traffic"]]
+    """One picture for each endpoint to which requests were sent, beside the pipeline's own."""
+    endpoints = dict.fromkeys(each["endpoint"] for each in (*content["traffic"], *content["sent"]))
+    return [_traffic(name, content["releases"], axis, versions) for name in endpoints]
 
 
 def steps(release: Mapping[str, Any], versions: Versions) -> list[Step]:

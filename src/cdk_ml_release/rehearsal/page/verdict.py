@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .versions import Versions
-from .words import ROLL_BACK, capital, count, label, listing, sentence
+from .words import ROLL_BACK, capital, count, fired, label, listing, sentence
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def verdict(content: Mapping[str, Any], versions: Versions) -> Verdict:
     return Verdict(
         mark="good" if succeeded else "bad",
         status=content["status"],
-        sentences=[sentence(happened), *_now(content, versions), *_requests(content)],
+        sentences=[sentence(happened), *_now(content, versions), *_alarms(content), *_requests(content)],
         reason=content["reason"],
     )
 
@@ -106,9 +106,17 @@ def _now(content: Mapping[str, Any], versions: Versions) -> Iterator[str]:
         yield "Nothing is in service."
 
 
+def _alarms(content: Mapping[str, Any]) -> Iterator[str]:
+    """The alarms that went off and started nothing."""
+    triggers = " ".join(each["trigger"] for each in content["executions"])
+    names = dict.fromkeys(name for name in map(fired, content["log"]) if name and name not in triggers)
+    if names:
+        yield f"{capital(listing([f'alarm {name}' for name in names]))} went off."
+
+
 def _requests(content: Mapping[str, Any]) -> Iterator[str]:
-    total = sum(each["total"] for each in content["traffic"])
-    failed = sum(each["failed"] for each in content["traffic"])
+    sources = [*content["traffic"], *content["sent"]]
+    total, failed = (sum(each[key] for each in sources) for key in ("total", "failed"))
     if total:
         yield (
             f"{failed:,} of {count(total, 'request')} failed." if failed else f"Not one of {total:,} requests was lost."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -76,9 +76,15 @@ def hours(window: dict[str, Any]) -> str:
 
 
 def day(window: dict[str, Any]) -> str:
-    """The day on which a window starts, such as ``28 November``."""
+    """The day on which a window starts, such as ``28 Nov``."""
     start = moment(window["start"])
-    return f"{start.day} {start:%B}"
+    return f"{start.day} {start:%b}"
+
+
+def fired(entry: Mapping[str, Any]) -> str:
+    """The name of the alarm that an entry of the log says went off; empty if it says something else."""
+    found = re.match(r"alarm (\S+) is ALARM\b", entry["text"]) if entry["kind"] == "alarm" else None
+    return found[1] if found else ""
 
 
 def label(name: str) -> str:
