@@ -87,7 +87,8 @@ class Loop:
     def _collect(self) -> None:
         for window in self.windows.collect():
             drifted = ", ".join(window.get("drifted", ())) or "nothing"
-            of_records = f"{window.get('records', 0)} records of {window.get('endpoint')}"
+            version = (window.get("model_package_arn") or "/none").rpartition("/")[2]
+            of_records = f"{window.get('records', 0)} records of {window.get('endpoint')}, version {version}"
             self.told(
                 "window", f"window {window.get('start')}: {window.get('status')}, {of_records}, drifted: {drifted}"
             )

@@ -205,13 +205,26 @@ class Rehearsal:
         return self.succeeded
 
     def under_traffic(self) -> AbstractContextManager[None]:
-        """Send the sample requests within this context, if that is wanted, and once files are sent, their lines."""
+        """Send the sample requests within this context, if that is wanted.
+
+        Where files are sent, it is their lines instead, while a pipeline is at work.
+        """
         if self.requests_per_second:
             awaited = {endpoint for event in self.settings.then for endpoint in event.send}
-            self.streams = streams(
-                self.gateway, self.settings.requests, self.endpoints.serves, self.requests_per_second, awaited
-            )
+
+            def asked(endpoint: str) -> bool:
+                # What is sent fills an hour by itself; whatever comes in other hours would be told of those.
+                return self.endpoints.serves(endpoint) and (endpoint not in awaited or self._in_progress)
+
+            self.streams = streams(self.gateway, self.settings.requests, asked, self.requests_per_second, awaited)
         return sending(self.streams, self.audience.note)
+
+    @property
+    def _in_progress(self) -> bool:
+        """Whether a pipeline is at work."""
+        return any(
+            walker.executions[-1].status == "InProgress" for walker in self.walkers.values() if walker.executions
+        )
 
     def _follow(self, endpoint: str, requests: Sequence[SampleRequest]) -> None:
         for stream in self.streams:
