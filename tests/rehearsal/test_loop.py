@@ -116,7 +116,7 @@ def test_a_window_is_read_once_and_keeps_the_alarms_that_it_set_off(day):
     assert [window["alarms"] for window in day.windows.all] == [[], ["storm"], []]
     assert (day.windows.all[0]["records"], day.windows.all[2]["drifted"]) == (7, ["x"])
     assert len(day.hand.said("window")) == 3
-    assert day.hand.said("window")[0].endswith("Compared, 7 records of live, drifted: x")
+    assert day.hand.said("window")[0].endswith("Compared, 7 records of live, version none, drifted: x")
 
 
 def test_an_alarm_on_silence_goes_off_while_nothing_happens(day):
