@@ -15,7 +15,7 @@ def test_equal_samples_are_as_likely_as_anything():
 def test_two_samples_are_tested_as_pearson_does():
     from scipy.stats import chi2_contingency
 
-    one, other = {"a": 60, "b": 30, "c": 10}, {"a": 40, "b": 40, "c": 20}
+    one, other = {"a": 90, "b": 40, "c": 30}, {"a": 60, "b": 50, "c": 40}
     expected = chi2_contingency([list(one.values()), list(other.values())], correction=False).pvalue
 
     assert chance.two_samples(one, other) == pytest.approx(expected)
@@ -23,19 +23,41 @@ def test_two_samples_are_tested_as_pearson_does():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [({"a": 10}, {"a": 20}), ({"a": 100, "b": 1}, {"a": 100}), ({"a": 1}, {"b": 1}), ({"a": 3, "b": 1}, {"c": 2})],
+    [({"a": 10}, {"a": 20}), ({"a": 100, "b": 1}, {"a": 100}), ({"a": 1}, {"b": 1}), ({"a": 2}, {"c": 1})],
 )
 def test_too_few_to_tell_is_no_difference(one, other):
-    assert chance.two_samples(one, other) == 1
+    assert chance.two_samples(one, other) > 0.3
+
+
+def test_rare_categories_are_tested_exactly():
+    # Fisher's exact test of a table with two rows is the same test.
+    assert chance.two_samples({"a": 3, "b": 0}, {"a": 0, "b": 3}) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_rare_category_that_is_new_is_a_difference_however_large_the_baseline_is():
+    assert chance.two_samples({"a": 6000, "b": 4000}, {"a": 114, "b": 76, "new": 10}) < 0.001
+
+
+def test_identifiers_that_never_come_again_are_no_difference():
+    one = {f"order {number}": 1 for number in range(5000)}
+    other = {f"order {number}": 1 for number in range(5000, 8000)}
+
+    assert chance.two_samples(one, other) > 0.05
+
+
+def test_the_same_samples_have_the_same_probability():
+    one, other = {"a": 50, "b": 3}, {"a": 40, "c": 4}
+
+    assert chance.two_samples(one, other) == chance.two_samples(one, other)
 
 
 def test_a_new_category_that_is_not_rare_is_a_difference():
     assert chance.two_samples({"a": 300, "b": 300}, {"a": 140, "b": 140, "new": 20}) < 0.001
 
 
-@pytest.mark.parametrize("sizes", [(800, 100), (200, 2000)])
+@pytest.mark.parametrize("sizes", [(800, 100), (200, 2000), (30, 50)])
 def test_the_test_of_two_samples_is_wrong_as_often_as_it_says(sizes):
-    draw = random.Random("categories")
+    draw = random.Random(f"categories of {sizes}")
     weights = (40, 30, 20, 5, 3, 1, 0.5, 0.3, 0.2)
 
     def sample(size):
