@@ -13,15 +13,16 @@ from .quality_gate import QualityGate
 class DriftLimits:
     """What a window must keep, beside the model's baseline.
 
-    Up to 1000 records a column is tested for significance: numbers by Kolmogorov-Smirnov, categories by chi-square.
-    Among more records everything is significant, so its distance is measured instead: numbers by Wasserstein's in
-    standard deviations of the baseline, categories by Jensen-Shannon's. ``docs/detection.md`` has what they find.
+    While both samples together are worth no more than 1000 records (n * m / (n + m) of n captured and m evaluated ones),
+    a column is tested for significance: numbers by Kolmogorov-Smirnov, categories by chi-square. In larger ones everything
+    is significant, so the distance is measured instead: numbers by Wasserstein's in standard deviations of the baseline,
+    categories by Jensen-Shannon's. ``docs/detection.md`` has what they find, and how often they are wrong.
 
     Attributes:
         drifted_share: The share of features that may drift before the alarm goes off, from 0 to below 1.
         p_value: A feature drifts when its test's p-value is below this; between 0 and 1.
         distance: Or when its distance is at least this; above 0.
-        features: For single features, the limit that takes the place of both.
+        features: For single columns, the distance that takes the place of both, whatever the number of records.
         minimum_records: Windows with fewer records are counted, but not judged.
         quality: Limits on metrics of the window itself, once labels have arrived; their paths are those of the
             evaluation, such as ``regression_metrics.rmse.value``.
