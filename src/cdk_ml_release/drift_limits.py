@@ -13,10 +13,10 @@ from .quality_gate import QualityGate
 class DriftLimits:
     """What a window must keep, beside the model's baseline.
 
-    While both samples together are worth no more than 1000 records (n * m / (n + m) of n captured and m evaluated ones),
-    a column is tested for significance: numbers by Kolmogorov-Smirnov, categories by chi-square. In larger ones everything
-    is significant, so the distance is measured instead: numbers by Wasserstein's in standard deviations of the baseline,
-    categories by Jensen-Shannon's. ``docs/detection.md`` has what they find, and how often they are wrong.
+    While n * m / (n + m) of n captured and m evaluated records is at most 1000, a column is tested for significance:
+    numbers by Kolmogorov-Smirnov, categories by chi-square. Among more records everything is significant, so what
+    counts is the distance: of numbers by Wasserstein, in standard deviations of the baseline, of categories by
+    Jensen-Shannon. ``docs/detection.md`` has what they find, and how often they are wrong.
 
     Attributes:
         drifted_share: The share of features that may drift before the alarm goes off, from 0 to below 1.

@@ -90,3 +90,14 @@ def test_fails_when_an_event_cannot_happen(with_files, tmp_path, text, reason):
 
     with pytest.raises(SettingsError, match=reason):
         with_files(text, a_txt="a-1,3\nno label\n", empty_csv="\n")
+
+
+def test_traffic_may_be_declared(settings):
+    assert settings("traffic = 20\n").traffic == 20
+    assert settings("").traffic == 0
+
+
+@pytest.mark.parametrize("written", ['"20"', "-1", "true"])
+def test_fails_when_traffic_is_no_number(settings, written):
+    with pytest.raises(SettingsError, match="'traffic' must be a number, 0 or more, got "):
+        settings(f"traffic = {written}\n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 
 import pytest
 
 from cdk_ml_release.rehearsal.command import add_arguments, run
+from cdk_ml_release.rehearsal.event import Event
 from cdk_ml_release.rehearsal.settings import SampleRequest, SettingsError, read_settings
 
 from .conftest import ENDPOINT, TINY, failure
@@ -38,6 +40,36 @@ def test_a_release_under_traffic_is_in_the_report_with_every_request(stage):
         said = "\n".join(show.spectator.notes)
         assert re.search(rf"endpoint {ENDPOINT}: tiny/1 → tiny/2, .*: Succeeded; \d+ requests, 0 failed", said)
         assert f"traffic to {ENDPOINT}: {traffic['total']} requests, 0 failed" in said
+
+
+def test_traffic_goes_on_with_what_was_sent_last_while_a_pipeline_is_at_work(stage, tmp_path):
+    sent = tmp_path / "sent.csv"
+    sent.write_text("7.0\n")
+    events = (Event(send={ENDPOINT: sent}), Event())
+    with stage(requests=REQUESTS, then=events) as show:
+        show.rehearsal.requests_per_second = 30.0
+        with show.rehearsal.under_traffic():
+            show.begin()
+            (stream,) = show.rehearsal.streams
+            before = stream.total
+            show.rehearsal.happen(events[0])
+            show.push({"README.md": "a new commit"})
+
+        show.rehearsal.endpoints.flush()
+        assert before == 0, "nothing is asked before it is known what"
+        assert stream.total > 0
+        assert stream.failed == 0
+        assert "3.0" not in asked(show)
+        assert asked(show).count("7.0") > stream.total, "what was sent, and after that the traffic"
+
+
+def asked(show):
+    """The bodies of all captured requests but the pipeline's own checks, which ask evaluated rows."""
+    (bucket,) = show.rehearsal.run_buckets()
+    s3 = show.rehearsal.gateway.client("s3")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix="capture/")["Contents"]]
+    lines = "".join(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys).splitlines()
+    return [json.loads(line)["captureData"]["endpointInput"]["data"] for line in lines]
 
 
 def test_a_version_that_fails_some_requests_fails_its_pipeline_and_harms_nobody_after(stage):

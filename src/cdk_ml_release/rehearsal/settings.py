@@ -82,6 +82,7 @@ def _settings(content: dict[str, Any], folder: Path) -> Settings:
         given["clock"] = _clock(content.pop("clock"))
     _check_keys("", content, {"region", "approve", "retry", "startup_seconds", "traffic"})
     _check_answer(content.get("approve", "yes"))
+    _check_number("traffic", content.get("traffic", 0))
     return Settings(**given, **content)
 
 
@@ -89,8 +90,7 @@ def _clock(content: dict[str, Any]) -> Clock:
     names = {each.name for each in fields(Clock)}
     _check_keys("clock.", content, names)
     for key, value in content.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise SettingsError(f"'clock.{key}' must be a number, 0 or more, got {value!r}")
+        _check_number(f"clock.{key}", value)
     return Clock(**content)
 
 
@@ -115,6 +115,11 @@ def _check_keys(prefix: str, content: Mapping[str, Any], known: set[str]) -> Non
     for key in content:
         if key not in known:
             raise SettingsError(f"'{prefix}{key}' is not a setting; the settings are {', '.join(sorted(known))}")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise SettingsError(f"'{name}' must be a number, 0 or more, got {value!r}")
 
 
 def _check_answer(value: Any) -> None:
