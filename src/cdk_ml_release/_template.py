@@ -21,3 +21,8 @@ def attribute(resource: str, name: str) -> dict[str, list[str]]:
 def when(condition: str, value: Any) -> dict[str, list[Any]]:
     """A value that is there only under a condition."""
     return {"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]}
+
+
+def endpoint_export(endpoint_name: str) -> str:
+    """The export of an endpoint's stack that holds the endpoint's name: whoever imports it must be deleted first."""
+    return f"{endpoint_name}-endpoint:EndpointName"

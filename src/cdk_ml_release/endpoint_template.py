@@ -13,7 +13,7 @@ from . import _endpoint_alarms as alarms
 from . import _endpoint_dashboard as dashboard
 from . import _endpoint_scaling as scaling
 from ._endpoint_dashboard import Widget
-from ._template import VARIANT, attribute, parameter, when
+from ._template import VARIANT, attribute, endpoint_export, parameter, when
 from .auto_rollback import AutoRollback
 from .hosting import Asynchronous, Hosting, RealTime, Serverless, Shadow
 from .scaling import Scaling
@@ -75,7 +75,10 @@ class EndpointTemplate:
         if self.dashboard:
             resources["Dashboard"] = dashboard.resource(self.endpoint_name, self.hosting, self.widgets)
         outputs = {
-            "EndpointName": {"Value": attribute("Endpoint", "EndpointName")},
+            "EndpointName": {
+                "Value": attribute("Endpoint", "EndpointName"),
+                "Export": {"Name": endpoint_export(self.endpoint_name)},
+            },
             "ConfigName": {"Value": attribute("Config", "EndpointConfigName")},
             # What the next release must know to tell whether scaling is in its way.
             "Capacity": {"Value": getattr(self.hosting, "instance_type", self.hosting.name)},
