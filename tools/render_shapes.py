@@ -14,7 +14,10 @@ from typing import Any
 import botocore
 from botocore.loaders import Loader
 
-OPERATIONS = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
+OPERATIONS = (
+    *("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob"),
+    *("CreateDataQualityJobDefinition", "CreateModelQualityJobDefinition"),
+)
 TARGET = Path(__file__).parent.parent / "src/cdk_ml_release/runtime/shapes.json"
 RULES = ("required", "min", "max", "pattern", "enum")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .jobs import OWN_VARIABLES, ProcessingJob, TrainingJob, has_local_storage
 from .runtime import shapes
 from .runtime.contract import Task, fill, job_name
+
+_Processing = Literal["preprocess", "evaluate", "baseline"]
 
 _CONTAINER_ROOT = "/opt/ml/processing"
 
@@ -22,6 +25,7 @@ _PROCESSING_FILES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"model": "${ModelData}", "testing": "${RunUri}/data/testing/"},
         {"evaluation": "${RunUri}/evaluation"},
     ),
+    "baseline": ({"baseline_dataset_input": "${BaselineUri}/data/"}, {"monitoring_output": "${BaselineUri}/suggested"}),
 }
 
 # Values as long as the real ones can be.
@@ -29,6 +33,7 @@ _SAMPLE = {
     "ImageUri": f"111122223333.dkr.ecr.us-gov-west-1.amazonaws.com/{'m' * 32}@sha256:{'0' * 64}",
     "RunUri": f"s3://{'b' * 63}/runs/{'0' * 36}",
     "DataUri": "s3://bucket/data/",
+    "BaselineUri": f"s3://{'b' * 63}/runs/{'0' * 36}/baseline/model-monitor",
     "ModelData": "s3://bucket/runs/model.tar.gz",
     "ExecutionId": "0" * 36,
     "Inputs": "0" * 64,
@@ -76,7 +81,9 @@ class JobRequest:
 
     verb: Task
     operation: Literal["CreateProcessingJob", "CreateTrainingJob"]
-    document: Mapping[str, Any]
+    document: dict[str, Any]
+    argument: str
+    """The argument that it was made from."""
 
     def check(self, model_name: str) -> None:
         """Refuse a document that SageMaker would refuse in every run.
@@ -85,14 +92,14 @@ class JobRequest:
             model_name: The model's name, from which the job's name is made.
 
         Raises:
-            ValueError: naming each problem; the verb is also the argument that the request was made from.
+            ValueError: naming each problem.
         """
         name = job_name(model_name, self.verb, "0" * 36, attempt=99)
         network = {key: "a-1" for index in range(64) for key in (f"Subnet{index}", f"SecurityGroup{index}")}
         found = shapes.problems(self.operation, fill(self.document, _SAMPLE | network | {"JobName": name}))
         if found:
             raise ValueError(
-                f"'{self.verb}' makes a request that SageMaker refuses: {'; '.join(found)}; change it there"
+                f"'{self.argument}' makes a request that SageMaker refuses: {'; '.join(found)}; change it there"
             )
 
 
@@ -107,7 +114,28 @@ def requests(
     )
 
 
-def _processing(verb: Literal["preprocess", "evaluate"], job: ProcessingJob, placement: Placement) -> JobRequest:
+def baseline_request(job: ProcessingJob, placement: Placement) -> JobRequest:
+    """Render the request of the job that makes a baseline for SageMaker Model Monitor, as SageMaker's own SDK does.
+
+    Args:
+        job: How it runs.
+        placement: Where it runs.
+    """
+    request = _processing("baseline", job, placement, argument="engine")
+    source, output = f"{_CONTAINER_ROOT}/input/baseline_dataset_input", f"{_CONTAINER_ROOT}/output"
+    dataset_format = {"csv": {"header": True, "output_columns_position": "START"}}
+    request.document["AppSpecification"] = {"ImageUri": "${ImageUri}"}
+    request.document["Environment"] |= {
+        "dataset_format": json.dumps(dataset_format),
+        "dataset_source": source,
+        "output_path": output,
+        "publish_cloudwatch_metrics": "Disabled",
+    }
+    request.document["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["LocalPath"] = output
+    return request
+
+
+def _processing(verb: _Processing, job: ProcessingJob, placement: Placement, argument: str = "") -> JobRequest:
     inputs, outputs = _PROCESSING_FILES[verb]
     document: dict[str, Any] = {
         "ProcessingJobName": "${JobName}",
@@ -127,7 +155,7 @@ def _processing(verb: Literal["preprocess", "evaluate"], job: ProcessingJob, pla
             "VpcConfig": placement.vpc_config,
             "EnableInterContainerTrafficEncryption": True,
         }
-    return JobRequest(verb=verb, operation="CreateProcessingJob", document=document)
+    return JobRequest(verb=verb, operation="CreateProcessingJob", document=document, argument=argument or verb)
 
 
 def _training(job: TrainingJob, placement: Placement) -> JobRequest:
@@ -153,7 +181,7 @@ def _training(job: TrainingJob, placement: Placement) -> JobRequest:
     if job.max_wait_seconds is not None:
         stopping["MaxWaitTimeInSeconds"] = job.max_wait_seconds
         document |= {"EnableManagedSpotTraining": True, "CheckpointConfig": {"S3Uri": "${RunUri}/checkpoints/"}}
-    return JobRequest(verb="train", operation="CreateTrainingJob", document=document)
+    return JobRequest(verb="train", operation="CreateTrainingJob", document=document, argument="train")
 
 
 def _input(name: str, uri: str) -> dict[str, Any]:

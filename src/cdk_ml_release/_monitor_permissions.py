@@ -11,12 +11,28 @@ from ._permissions import Allow, RepoPermissions, arn
 from ._sagemaker_role import run_container
 from .runtime.monitor_stage import NAMESPACE
 
-_PUBLISH = Allow(
+PUBLISH = Allow(
     ["cloudwatch:PutMetricData"],
     ["*"],
     {"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
     because="metrics have no resource; the namespace is the monitors' own",
 )
+"""Publish under the monitors' own namespace."""
+
+
+def keep_alarms(names: Sequence[str]) -> Allow:
+    """Create, update and delete alarms, as CloudFormation does."""
+    verbs = ["PutMetricAlarm", "DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "TagResource", "UntagResource"]
+    return Allow([f"cloudwatch:{verb}" for verb in verbs], [arn("cloudwatch", f"alarm:{name}") for name in names])
+
+
+def make_ready(stack_name: str) -> Allow:
+    """Make a stack one that can be updated: one whose first creation failed is deleted."""
+    return Allow(
+        ["cloudformation:DescribeStacks", "cloudformation:DeleteStack"],
+        [arn("cloudformation", f"stack/{stack_name}/*")],
+        because="CloudFormation ends a stack's ARN in an id that it makes",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +52,7 @@ class MonitorPermissions:
             *self.repo.read("runs", "capture", f"ground-truth/{name}", "in-service", f"monitoring/{name}"),
             *self.repo.write(f"monitoring/{name}/*", "every window has a folder of its own"),
             *self.repo.encrypt_volumes(),
-            _PUBLISH,
+            PUBLISH,
             *([Allow(["sns:Publish"], [topic_arn])] if topic_arn is not None else []),
         ]
 
@@ -52,33 +68,19 @@ class MonitorPermissions:
     def deploy(self, scheduler_role: iam.IRole) -> list[Allow]:
         """What CloudFormation needs to create, update and delete the monitor's stack."""
         schedule = arn("scheduler", f"schedule/default/{self.stack_name}")
-        alarms = [arn("cloudwatch", f"alarm:{name}") for name in self.alarm_names]
-        verbs = [
-            "PutMetricAlarm",
-            "DeleteAlarms",
-            "DescribeAlarms",
-            "ListTagsForResource",
-            "TagResource",
-            "UntagResource",
-        ]
         passed = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         return [
             Allow([f"scheduler:{verb}Schedule" for verb in ("Create", "Get", "Update", "Delete")], [schedule]),
             Allow(["iam:PassRole"], [scheduler_role.role_arn], passed),
-            Allow([f"cloudwatch:{verb}" for verb in verbs], alarms),
+            keep_alarms(self.alarm_names),
         ]
 
     def prepare(self) -> list[Allow]:
         """What the program before the deployment needs."""
         push = ["CompleteLayerUpload", "DescribeImages", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]
-        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
         return [
             *self.repo.pull(),
             Allow([f"ecr:{verb}" for verb in push], [self.repo.images_arn]),
-            Allow(
-                ["cloudformation:DescribeStacks", "cloudformation:DeleteStack"],
-                [stack],
-                because="CloudFormation ends a stack's ARN in an id that it makes",
-            ),
-            _PUBLISH,
+            make_ready(self.stack_name),
+            PUBLISH,
         ]

@@ -11,7 +11,7 @@ from . import _monitor_alarms as alarms
 from ._job_requests import Placement
 from ._template import parameter
 from .drift_limits import DriftLimits
-from .monitor_engine import MonitorEngine
+from .monitor_engine import DriftJob
 from .runtime import shapes
 from .runtime.contract import fill
 from .runtime.monitor_settings import MonitorSettings
@@ -37,7 +37,7 @@ class MonitorTemplate:
     endpoint_name: str
     every_hours: int
     limits: DriftLimits
-    engine: MonitorEngine
+    engine: DriftJob
     placement: Placement
     notifies: bool
 

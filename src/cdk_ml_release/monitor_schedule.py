@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, aws_codepipeline_actions
 from aws_cdk import aws_codepipeline as codepipeline
 from constructs import Construct
 
-from . import _monitor_alarms as alarms
-from . import _monitor_image
-from ._codebuild import RuntimeArchive, RuntimeProject
-from ._job_requests import Placement
-from ._monitor_notices import monitor_notices
-from ._monitor_permissions import MonitorPermissions
-from ._monitor_template import MonitorTemplate
+from ._drift_monitor import drift_monitor
+from ._monitor_parts import Monitor, Watch
 from ._network import private_network
 from ._notifications import Notifications
-from ._permissions import acknowledge, role, wildcards
+from ._permissions import acknowledge, wildcards
 from ._retrain_guard import RetrainGuard
-from ._sagemaker_role import sagemaker_role
 from .drift_limits import DriftLimits
 from .endpoint_release import SageMakerEndpointRelease
-from .monitor_engine import MonitorEngine
+from .monitor_engine import DriftJob, ModelMonitor, MonitorEngine
 from .retrain import Retrain
-from .runtime.monitor_stage import MonitorStage
+from .runtime.schema import Schema
 from .stage import SingleUse, StageInput, build_before, check_stage_name
 
 if TYPE_CHECKING:
@@ -66,7 +59,7 @@ class ModelMonitorSchedule(Construct):
         on_drift: Retrain | None = None,
         notify: sns.ITopic | None = None,
         vpc: ec2.IVpc | None = None,
-        engine: MonitorEngine | None = None,
+        engine: DriftJob | ModelMonitor | None = None,
     ) -> None:
         """Define the monitor.
 
@@ -91,82 +84,38 @@ class ModelMonitorSchedule(Construct):
         """
         super().__init__(scope, construct_id)
         check_stage_name("construct_id", construct_id)
-        _check_endpoint(endpoint)
-        hours = _hours(every)
-        limits = limits or DriftLimits()
-        _check_features(limits, endpoint)
-        engine = engine or MonitorEngine.drift_job()
+        name, schema, limits = endpoint.endpoint_name, _schema(endpoint), limits or DriftLimits()
+        _check_features(limits, schema)
         self.endpoint = endpoint
         self.stage_name = construct_id
-        self.stack_name = f"{endpoint.endpoint_name}-monitor"
+        self.stack_name = f"{name}-monitor"
         self.on_drift = on_drift
-        self.alarm_names = alarms.names(endpoint.endpoint_name, limits)
-        self._retraining_alarms = alarms.retraining(endpoint.endpoint_name, limits)
         self._use = SingleUse(construct_id, "ModelMonitorSchedule")
-        self._topic = notify
-        repo = endpoint.repo
-        permissions = MonitorPermissions(
-            endpoint_name=endpoint.endpoint_name,
+        watch = Watch(
+            repo=endpoint.repo,
+            schema=schema,
+            endpoint_name=name,
             stack_name=self.stack_name,
-            repo=repo.permissions,
-            alarm_names=self.alarm_names,
-        )
-        network = private_network(self, vpc, f"Monitor of {endpoint.endpoint_name}") if vpc is not None else None
-        topic_arn = notify.topic_arn if notify is not None else None
-        compare = permissions.compare(topic_arn=topic_arn, in_vpc=vpc is not None)
-        self.role = sagemaker_role(self, "Role", compare)
-        start = permissions.start(self.role)
-        scheduler_role = role(self, "SchedulerRole", "scheduler.amazonaws.com", start, own_account_only=True)
-        deploy = permissions.deploy(scheduler_role)
-        self.deployment_role = role(self, "DeploymentRole", "cloudformation.amazonaws.com", deploy)
-        placement = Placement(
-            subnets=network.subnets if network is not None else 0,
-            security_groups=1 if network is not None else 0,
-            encrypted=repo.encryption_key is not None,
-        )
-        template = MonitorTemplate(
-            endpoint_name=endpoint.endpoint_name,
-            every_hours=hours,
+            hours=_hours(every),
             limits=limits,
-            engine=engine,
-            placement=placement,
-            notifies=notify is not None,
-        ).render()
-        known = {
-            "MonitorRoleArn": self.role.role_arn,
-            "SchedulerRoleArn": scheduler_role.role_arn,
-            "Bucket": repo.bucket_name,
-            "TopicArn": topic_arn or "",
-            "KmsKeyArn": repo.permissions.key_arn or "",
-            **(network.values if network is not None else {}),
-        }
-        settings = MonitorStage(
-            endpoint_name=endpoint.endpoint_name,
-            stack_name=self.stack_name,
-            repository_uri=repo.images.repository_uri,
-            image_tag=_monitor_image.tag(),
-            parameters={name: value for name, value in known.items() if name in template["Parameters"]},
+            network=private_network(self, vpc, f"Monitor of {name}") if vpc is not None else None,
+            topic_arn=notify.topic_arn if notify is not None else None,
         )
-        prepare = permissions.prepare()
-        self._prepare = RuntimeProject(
-            self,
-            "Prepare",
-            program="runtime.monitor",
-            archive=RuntimeArchive(
-                self,
-                {"monitor.template.json": json.dumps(template, indent=1)},
-                folders={"monitor": _monitor_image.furnish},
-            ),
-            environment=settings.to_environment(),
-            allows=prepare,
-            exports=["IMAGE_URI"],
-            artifact_files=["template.json", "configuration.json"],
-            builds_containers=True,
-        )
+        self._monitor = monitor = self._define(watch, engine or MonitorEngine.drift_job())
+        self.alarm_names = list(monitor.alarm_names)
+        self.role = monitor.role
+        self.deployment_role = monitor.deployment_role
         if notify is not None:
-            notices = monitor_notices(endpoint.endpoint_name, repo.model_name, self.alarm_names)
-            Notifications(self, "Notifications", notify, notices)
-        acknowledge(self, lambda: wildcards(self, [*compare, *start, *deploy, *self._prepare.may()]))
+            Notifications(self, "Notifications", notify, monitor.notices)
+        acknowledge(self, lambda: wildcards(self, [*monitor.may, *monitor.prepare.may()]))
+
+    def _define(self, watch: Watch, engine: DriftJob | ModelMonitor) -> Monitor:
+        if isinstance(engine, ModelMonitor):
+            # Loaded on use: few accounts have it.
+            from ._model_monitor import model_monitor
+
+            return model_monitor(self, watch, engine)
+        return drift_monitor(self, watch, engine)
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions: Prepare, then Deploy.
@@ -180,9 +129,10 @@ class ModelMonitorSchedule(Construct):
         build_before(given, self.stage_name, "monitor", "watches")
         self._use.begin()
         prepared = codepipeline.Artifact(f"{self.stage_name}Template")
+        manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")} if self._monitor.needs_manifest else {}
         return [
-            self._prepare.action(
-                "Prepare", 1, given.source, {}, namespace=f"{self.stage_name}Prepare", output=prepared
+            self._monitor.prepare.action(
+                "Prepare", 1, given.source, manifest, namespace=f"{self.stage_name}Prepare", output=prepared
             ),
             aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
                 action_name="Deploy",
@@ -215,7 +165,7 @@ class ModelMonitorSchedule(Construct):
             retrain=self.on_drift,
             pipeline=pipeline,
             endpoint_name=self.endpoint.endpoint_name,
-            alarm_names=self._retraining_alarms,
+            alarm_names=self._monitor.retraining_alarms,
         )
 
 
@@ -230,7 +180,8 @@ def _hours(every: Duration | None) -> int:
     return seconds // 3600
 
 
-def _check_endpoint(endpoint: SageMakerEndpointRelease) -> None:
+def _schema(endpoint: SageMakerEndpointRelease) -> Schema:
+    """The columns of an endpoint that can be watched."""
     name = endpoint.endpoint_name
     if endpoint.roles_stack is not None:
         raise ValueError(
@@ -247,13 +198,12 @@ def _check_endpoint(endpoint: SageMakerEndpointRelease) -> None:
             f"'endpoint' must belong to a repo with a schema, got '{name}' of the model '{endpoint.repo.model_name}' "
             "without one; pass MlArtifactRepo(schema=Schema(...))"
         )
+    return endpoint.repo.schema
 
 
-def _check_features(limits: DriftLimits, endpoint: SageMakerEndpointRelease) -> None:
-    schema = endpoint.repo.schema
-    known = [*schema.features, schema.prediction] if schema is not None else []
+def _check_features(limits: DriftLimits, schema: Schema) -> None:
     for name in limits.features:
-        if name not in known:
+        if name not in schema.columns:
             raise ValueError(
-                f"'features' must name columns of the schema, got {name!r}; the columns are {', '.join(known)}"
+                f"'features' must name columns of the schema, got {name!r}; the columns are {', '.join(schema.columns)}"
             )

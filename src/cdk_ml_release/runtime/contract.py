@@ -13,7 +13,7 @@ MODEL_NAME_PATTERN = r"(?!.{33})[a-z0-9](-?[a-z0-9])*"
 
 RUN_LABEL_LENGTH = 12
 
-Task = Literal["preprocess", "train", "evaluate"]
+Task = Literal["preprocess", "train", "evaluate", "baseline"]
 
 VERSION_VARIABLE = "ModelVersion"
 """The pipeline variable that names what an execution releases."""

@@ -37,11 +37,11 @@ def monitor(
     (artifact / "template.json").write_text(template, encoding="utf-8")
     parameters = {"ImageUri": uri, **settings.parameters}
     (artifact / "configuration.json").write_text(json.dumps({"Parameters": parameters}), encoding="utf-8")
-    _sign_of_life(client("cloudwatch"), settings.endpoint_name)
+    sign_of_life(client("cloudwatch"), settings.endpoint_name)
     return {"IMAGE_URI": uri}
 
 
-def _sign_of_life(cloudwatch: Any, endpoint_name: str) -> None:
+def sign_of_life(cloudwatch: Any, endpoint_name: str) -> None:
     """Keep the alarm on a silent monitor, which is created next, from going off before the first window is over."""
     datum = {
         "MetricName": "Completed",

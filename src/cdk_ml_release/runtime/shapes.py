@@ -38,7 +38,7 @@ def problems(operation: str, request: Mapping[str, Any], rules: Mapping[str, Any
     """List what SageMaker would refuse in a request.
 
     Args:
-        operation: ``CreateProcessingJob``, ``CreateTrainingJob`` or ``CreateTransformJob``.
+        operation: Its name, such as ``CreateProcessingJob``.
         request: The whole request, every placeholder filled in.
         rules: What to hold it against. Default: the packaged rules.
 
