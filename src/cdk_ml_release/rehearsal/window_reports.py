@@ -20,7 +20,7 @@ def bring_report(s3: Any, window: Mapping[str, Any], out: Path) -> str | None:
     Returns:
         The path of the copy in the folder; None if the window has no report.
     """
-    if not window["report"]:
+    if not window.get("report"):
         return None
     bucket, key = storage.split(window["report"])
     version = window["model_package_arn"].rpartition("/")[2] or "none"
