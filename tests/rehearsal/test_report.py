@@ -162,6 +162,19 @@ def test_the_chapters_of_the_loop_stand_in_their_order():
     assert places == sorted(places)
 
 
+def test_a_window_over_a_release_is_told_for_each_of_its_versions():
+    content = stories.loop()
+    content["windows"].insert(3, stories.window(8, 1, 99, stories.season()))
+
+    page = Page(render(content))
+
+    told = page.within("story")
+    assert "Drift in 6 of 8 features from 08:00 to 09:00 The monitor compared 99 requests to version 1" in told
+    assert "No drift and no alarm from 08:00 to 09:00 The monitor compared 402 requests to version 2" in told
+    (lane,) = (each for each in page.values("aria-label") if each.startswith("Monitoring: "))
+    assert lane.endswith("window 07:00 to 08:00: drift or alarm. window 08:00 to 09:00: drift or alarm. ")
+
+
 def test_an_alarm_that_started_nothing_is_in_the_verdict():
     content = stories.loop()
     content["log"].append(stories.entry("10:00:00", 99.0, "alarm", "alarm live-monitor-down is ALARM: no values"))

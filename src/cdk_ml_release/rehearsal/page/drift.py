@@ -64,13 +64,6 @@ class Column:
     report: str | None
     notes: list[str]
 
-    @property
-    def mark(self) -> str:
-        """Whether it is news."""
-        if self.alarms:
-            return "alarm"
-        return "good" if self.state == _STATES["Compared"] else "idle"
-
 
 @dataclass(frozen=True)
 class Row:

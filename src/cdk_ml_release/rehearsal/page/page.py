@@ -14,7 +14,7 @@ from .axis import Axis, clock
 from .bill import bill
 from .drift import drift
 from .pipeline import Picture
-from .story import story, window_second
+from .story import story, window_mark, window_second
 from .traffic import HEIGHT, WIDTH, steps, traffic
 from .verdict import verdict
 from .versions import Versions
@@ -59,11 +59,12 @@ def _template() -> Template:
 
 
 def _marks(content: Mapping[str, Any], axis: Axis) -> list[tuple[float, str, str]]:
-    """Where windows were looked at: place, mark and words."""
-    found = []
+    """Where windows were looked at: place, mark and words; those of one moment share the mark that is news."""
+    found: dict[float, tuple[str, str]] = {}
     for window in content["windows"]:
         second = window_second(window, content["log"])
         if second is not None:
-            mark = "alarm" if window["alarms"] else "good" if window["status"] == "Compared" else "idle"
-            found.append((axis.percent(second), mark, f"window {words.hours(window)}"))
-    return found
+            place, mark = axis.percent(second), window_mark(window)
+            if mark == "alarm" or place not in found:
+                found[place] = mark, f"window {words.hours(window)}"
+    return [(place, *said) for place, said in found.items()]

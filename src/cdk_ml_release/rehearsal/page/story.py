@@ -126,7 +126,7 @@ def _windows(content: Mapping[str, Any], versions: Versions) -> Iterator[Chapter
         report = (window["report"], "Drift report") if window["report"] else ("#drift", "Drift by feature")
         yield Chapter(
             at=last if at is None else at,
-            mark="alarm" if window["alarms"] else "good" if window["status"] == "Compared" else "idle",
+            mark=window_mark(window),
             title=_finding(window),
             text=_compared(window, versions),
             points=drifted,
@@ -141,6 +141,13 @@ def _finding(window: dict[str, Any]) -> str:
     if not window["drifted"]:
         return f"No drift {when}" if window["alarms"] else f"No drift and no alarm {when}"
     return f"Drift in {len(window['drifted'])} of {len(window['features'])} features {when}"
+
+
+def window_mark(window: Mapping[str, Any]) -> Mark:
+    """Whether a window is news."""
+    if window["drifted"] or window["alarms"]:
+        return "alarm"
+    return "good" if window["status"] == "Compared" else "idle"
 
 
 def _compared(window: dict[str, Any], versions: Versions) -> str:

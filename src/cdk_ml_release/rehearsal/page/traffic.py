@@ -65,6 +65,15 @@ class Counts:
     by_version: Counter[str]
     failed: int
 
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.by_version.total()
+
+    def height(self, number: int, top: int) -> float:
+        """How high so many of the requests are: the bar is as high as the root of its total, each takes its share."""
+        return HEIGHT * math.sqrt(self.total / top) * number / self.total if number else 0.0
+
 
 def traffic(content: Mapping[str, Any], axis: Axis, versions: Versions) -> list[Traffic]:
     """One picture for each endpoint to which requests were sent, beside the pipeline's own."""
@@ -95,20 +104,17 @@ def _shares(requests: Mapping[str, Any], versions: Versions) -> Iterator[Part]:
 def _traffic(endpoint: str, releases: Sequence[Mapping[str, Any]], axis: Axis, versions: Versions) -> Traffic:
     width = math.ceil(axis.seconds / _MOST_BARS)
     bars = _bars([each for each in releases if each["endpoint"] == endpoint], width, math.ceil(axis.seconds / width))
-    arns = sorted({arn for bar in bars for arn in bar.by_version}, key=versions.colour)
-    # Some air above the highest bar.
-    top = 1.15 * max((bar.by_version.total() for bar in bars), default=0) or 1.0
+    top = max((bar.total for bar in bars), default=0) or 1
     across = WIDTH * width / axis.seconds
     floor = [0.0] * len(bars)
     parts = []
-    for arn in arns:
+    for arn in sorted({arn for bar in bars for arn in bar.by_version}, key=versions.colour):
         values = [bar.by_version[arn] for bar in bars]
-        upper = [low + HEIGHT * value / top for low, value in zip(floor, values, strict=True)]
+        upper = [low + bar.height(value, top) for low, bar, value in zip(floor, bars, values, strict=True)]
         parts.append(Part(versions.name(arn), versions.colour(arn), sum(values), _area(floor, upper, across)))
         floor = upper
-    lost = [bar.failed for bar in bars]
-    path = _area([0.0] * len(bars), [HEIGHT * value / top for value in lost], across)
-    return Traffic(endpoint, parts, Part("failed", 0, sum(lost), path), round(top / width, 1))
+    lost = _area([0.0] * len(bars), [bar.height(bar.failed, top) for bar in bars], across)
+    return Traffic(endpoint, parts, Part("failed", 0, sum(bar.failed for bar in bars), lost), round(top / width, 1))
 
 
 def _bars(releases: Sequence[Mapping[str, Any]], width: int, number: int) -> list[Counts]:

@@ -10,6 +10,8 @@ from typing import Any
 ROLL_BACK = "AutomatedRollback"
 """What the trigger of an execution begins with that CodePipeline itself started, to put a stage back."""
 
+_HASH = re.compile(r"(?<=[A-Za-z])[0-9A-F]{8}(-[0-9a-f]{12})?\b")
+
 _TRIGGERS = {
     "CreatePipeline": "the creation of the pipeline",
     "StartPipelineExecution": "a person",
@@ -61,7 +63,7 @@ def trigger(text: str) -> str:
     """What started an execution, as it continues "started by"."""
     if text.startswith(ROLL_BACK):
         return f"CodePipeline, to go back to execution {text.rpartition(' ')[2][:8]}"
-    return _TRIGGERS.get(text, text)
+    return _TRIGGERS.get(text, _HASH.sub("", text))
 
 
 def moment(text: str) -> datetime:
@@ -88,5 +90,5 @@ def fired(entry: Mapping[str, Any]) -> str:
 
 
 def label(name: str) -> str:
-    """A resource's name without the hash that CDK has put behind it."""
-    return re.sub(r"[0-9A-F]{8}(-[0-9a-f]{12})?$", "", name)
+    """A resource's name without the hashes that CDK and CloudFormation have put behind it."""
+    return _HASH.sub("", name)
