@@ -130,6 +130,17 @@ def test_two_alarms_of_the_same_hour_start_one_retraining(sea):
     assert sea.hand.machines.waiting() == []
 
 
+def test_ten_alarms_within_an_hour_start_one_retraining(sea):
+    sea = sea(cool_down=Duration.hours(1), most_per_day=24)
+
+    for wave in range(10):
+        sea.rise(9.0 if wave % 2 == 0 else 1.0)
+        sea.hand.pipelines.wait()
+        sea.let_pass(minutes=5)
+
+    assert len(sea.triggers) == 1
+
+
 def test_a_guard_whose_role_may_not_look_says_so(sea):
     sea = sea(actions=["codepipeline:*"])
 
