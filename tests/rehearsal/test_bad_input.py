@@ -304,3 +304,14 @@ def test_an_assembly_without_a_pipeline_is_refused(stage):
 
     with stage(template=without_pipeline) as show, pytest.raises(RehearsalError, match="has no pipeline"):
         show.begin()
+
+
+def test_what_only_aws_can_run_is_refused_by_name(stage):
+    with stage(variant="model-monitor") as show:
+        execution = show.begin()
+
+        assert execution.stage("Live").status == "Succeeded"
+        action, message = failure(execution)
+        assert action == "Prepare"
+        assert "sagemaker-model-monitor-analyzer is in the registry of another account, 156813124566" in message
+        assert message.endswith("what runs in it cannot be rehearsed")

@@ -21,6 +21,7 @@ from cdk_ml_release import (
     MlBuildStage,
     MlPipeline,
     ModelMonitorSchedule,
+    MonitorEngine,
     QualityGate,
     RealTime,
     Retrain,
@@ -33,6 +34,7 @@ from cdk_ml_release import (
     TrafficShift,
     TrainingJob,
 )
+from cdk_ml_release.monitor_engine import DriftJob, ModelMonitor
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "abalone"
 GATE = QualityGate.at_most("a.b", 1)
@@ -218,7 +220,7 @@ def isolated(stack: Stack) -> None:
     hosted(vpc=vpc, network_isolation=True, traffic=TrafficShift.rolling(batch_percent=50))(stack)
 
 
-def watched(stack: Stack) -> None:
+def watched(stack: Stack, engine: DriftJob | ModelMonitor | None = None) -> None:
     key = kms.Key(stack, "Key", enable_key_rotation=True)
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2, restrict_default_security_group=False)
     vpc.add_flow_log("Flow")
@@ -234,12 +236,17 @@ def watched(stack: Stack) -> None:
         on_drift=Retrain(),
         notify=sns.Topic(stack, "Team", master_key=key),
         vpc=vpc,
+        engine=engine,
     )
     stages = [build, release, monitor]
     MlPipeline(stack, "Pipeline", source=Source.code_commit("code"), stages=stages, encryption_key=key)
 
 
-VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated, watched]
+def watched_by_sagemaker(stack: Stack) -> None:
+    watched(stack, MonitorEngine.model_monitor())
+
+
+VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated, watched, watched_by_sagemaker]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)

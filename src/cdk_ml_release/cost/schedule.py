@@ -11,6 +11,7 @@ from .assumptions import HOURS_PER_MONTH
 from .job import Job
 from .line import Line
 from .prices import Prices
+from .template import Resource, Template
 
 _TARGET = ":scheduler:::aws-sdk:sagemaker:createProcessingJob"
 _CRON = re.compile(r"cron\(\d+ (\*|\d+|\d+/\d+|\[?\d+(?:[,-]\d+)*\]?) (?:\*|\?) \* (?:\?|\*) \*\)")
@@ -51,6 +52,44 @@ def scheduled_jobs(where: str, properties: Mapping[str, Any], minutes: float, pr
     document = target.get("Input", "{}")
     request = json.loads(document["Fn::Sub"] if isinstance(document, Mapping) else document)
     yield from _by_the_month(where, properties.get("ScheduleExpression", ""), request, minutes, prices)
+
+
+def monitoring_schedules(template: Template, minutes: float, prices: Prices) -> Iterator[Line]:
+    """What the jobs of SageMaker Model Monitor cost in a month.
+
+    Args:
+        template: A template with monitoring schedules and the job definitions that they name.
+        minutes: How long a job's instances run.
+        prices: Those of the region.
+    """
+    for schedule in template.of_type("AWS::SageMaker::MonitoringSchedule").values():
+        config = schedule.get("Properties", {}).get("MonitoringScheduleConfig", {})
+        kind = config.get("MonitoringType", "DataQuality")
+        resources = _resources(template, config)
+        if resources is None:
+            item = f"the jobs of a monitoring schedule for {kind}"
+            yield Line(where=template.name, item=item, unknown="its job definition is not in the template")
+            continue
+        expression = config.get("ScheduleConfig", {}).get("ScheduleExpression", "")
+        # The labels are joined by a job of their own, which the definition's instances run, too.
+        for _ in range(2 if kind == "ModelQuality" else 1):
+            yield from _by_the_month(template.name, expression, {"ProcessingResources": resources}, minutes, prices)
+
+
+def _resources(template: Template, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The instances of a monitoring schedule's jobs; None if they are not in the template."""
+    inline = config.get("MonitoringJobDefinition")
+    if inline is not None:
+        written: Mapping[str, Any] = inline["MonitoringResources"]
+        return written
+    definitions = template.of_type(f"AWS::SageMaker::{config.get('MonitoringType', 'DataQuality')}JobDefinition")
+    named = [each["Properties"] for each in definitions.values() if _names(each, config)]
+    return named[0]["JobResources"] if len(named) == 1 else None
+
+
+def _names(definition: Resource, config: Mapping[str, Any]) -> bool:
+    name = definition["Properties"].get("JobDefinitionName")
+    return name is not None and name == config.get("MonitoringJobDefinitionName")
 
 
 def _by_the_month(

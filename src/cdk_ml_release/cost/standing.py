@@ -11,7 +11,7 @@ from .assumptions import HOURS_PER_MONTH, Assumptions
 from .endpoint import endpoints
 from .line import Line
 from .prices import Prices, free, paid_by_use
-from .schedule import scheduled_jobs
+from .schedule import monitoring_schedules, scheduled_jobs
 from .template import Resource, Template
 
 _FREE_UNLESS = {
@@ -19,6 +19,9 @@ _FREE_UNLESS = {
     "AWS::SSM::Parameter": ("Tier", "Standard"),
 }
 """Types that are free with one value of a property, which is also its default."""
+
+_WITH_OTHERS = ("AWS::SageMaker::Endpoint", "AWS::SageMaker::MonitoringSchedule")
+"""Types whose price stands in other resources of the template."""
 
 
 @dataclass(kw_only=True)
@@ -39,11 +42,12 @@ class Inventory:
         for endpoint in endpoints(template, prices, assumptions):
             self.lines.extend(endpoint.standing())
             self.requests.extend(endpoint.by_requests())
+        self.lines.extend(monitoring_schedules(template, assumptions.monitor_minutes, prices))
         by_type: dict[str, list[Resource]] = {}
         for resource in template.standing().values():
             by_type.setdefault(resource["Type"], []).append(resource)
         for resource_type, resources in sorted(by_type.items()):
-            if resource_type != "AWS::SageMaker::Endpoint":
+            if resource_type not in _WITH_OTHERS:
                 self._sort(resource_type, resources, _Place(template.name, prices, assumptions))
 
     def _sort(self, resource_type: str, resources: Sequence[Resource], place: _Place) -> None:

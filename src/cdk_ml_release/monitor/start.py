@@ -52,7 +52,8 @@ def _request(endpoint: str) -> dict[str, Any]:
     except ClientError as error:
         if aws.code(error) == "ResourceNotFoundException":
             raise StageFailed(
-                f"the endpoint '{endpoint}' has no monitor in this account and region: there is no schedule {schedule}"
+                f"the endpoint '{endpoint}' has no monitor in this account and region: there is no schedule "
+                f"{schedule}; SageMaker Model Monitor runs by its own"
             ) from None
         raise
     text = target["Input"].replace("<aws.scheduler.execution-id>", uuid.uuid4().hex[:16])

@@ -12,10 +12,13 @@ from cdk_ml_release import (
     MlArtifactRepo,
     MlBuildStage,
     MlPipeline,
+    ModelMonitorSchedule,
+    MonitorEngine,
     QualityGate,
     RealTime,
     SageMakerEndpointRelease,
     Scaling,
+    Schema,
     Serverless,
     Shadow,
     Source,
@@ -33,6 +36,7 @@ repo = MlArtifactRepo(
     code="tiny-code",
     data_folder=None if variant == "without-data" else "data",
     removal_policy=RemovalPolicy.DESTROY,
+    schema=Schema(features={"x": "number"}) if variant == "model-monitor" else None,
 )
 build = MlBuildStage(
     stack,
@@ -70,12 +74,15 @@ else:
 before: list[SageMakerEndpointRelease] = []
 if variant == "staging":
     before = [SageMakerEndpointRelease(stack, "Staging", repo=repo, hosting=RealTime(instance_count=1))]
+after: list[ModelMonitorSchedule] = []
+if variant == "model-monitor":
+    after = [ModelMonitorSchedule(stack, "Drift", endpoint=released, engine=MonitorEngine.model_monitor())]
 source = Source.connection("arn:aws:codeconnections:us-east-1:123456789012:connection/1", repository="team/tiny")
 MlPipeline(
     stack,
     "Pipeline",
     source=source if variant == "connection" else Source.code_commit("tiny-code", branch="model"),
-    stages=[build, *before, Approval("Promote"), released],
+    stages=[build, *before, Approval("Promote"), released, *after],
     notify=sns.Topic(stack, "Team") if variant == "told" else None,
 )
 app.synth()

@@ -36,9 +36,16 @@ class Workplace:
         """The image of a URI, if the role may pull it.
 
         Raises:
-            ImageMissing: if the registry does not have it.
+            ImageMissing: if the registry does not have it, or is another account's.
         """
-        repository, _, digest = image_uri.partition("/")[2].partition("@")
+        registry, _, path = image_uri.partition("/")
+        repository, _, digest = path.partition("@")
+        owner = registry.partition(".dkr.ecr.")[0]
+        if owner.isdecimal() and owner != self.gateway.account:
+            raise ImageMissing(
+                f"the image {image_uri} is in the registry of another account, {owner}, which the rehearsal does not "
+                "have: what runs in it cannot be rehearsed"
+            )
         tag = ""
         if not digest:
             repository, _, tag = repository.partition(":")
