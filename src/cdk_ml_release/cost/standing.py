@@ -52,13 +52,13 @@ class Inventory:
 
     def _sort(self, resource_type: str, resources: Sequence[Resource], place: _Place) -> None:
         priced = _PRICED.get(resource_type)
+        if resource_type in paid_by_use():
+            self.by_use[resource_type] = paid_by_use()[resource_type]
         if priced is not None:
             self.lines.extend(priced(place, resource_type, [each.get("Properties", {}) for each in resources]))
         elif resource_type in free() or _is_free(resource_type, resources):
             self.free[resource_type] = self.free.get(resource_type, 0) + len(resources)
-        elif resource_type in paid_by_use():
-            self.by_use[resource_type] = paid_by_use()[resource_type]
-        else:
+        elif resource_type not in paid_by_use():
             why = "the table does not know this resource type"
             self.lines.append(Line(where=place.name, item=f"{len(resources)} x {resource_type}", unknown=why))
 
