@@ -13,7 +13,7 @@ def test_the_first_model_passes_and_a_worse_one_is_refused_before_anybody_is_ask
         first = show.begin()
         assert first.status == "Succeeded", failure(first)
         assert "passed, for no model in service has that metric yet" in show.log("Evaluate")
-        assert "(gate: at most 0.05 worse than in service)" in show.log("Approve")
+        assert "(gate: at most 1, at most 0.05 worse than in service)" in show.log("Approve")
 
         worse = show.push({"tiny.py": OFF})
 
