@@ -3,49 +3,90 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_s3 as s3
+from aws_cdk import RemovalPolicy
 from constructs import Construct
+
+from ._resource import Resource
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+
+_NOBODY_ELSE = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
 
-def private_bucket(
-    scope: Construct,
-    construct_id: str,
-    *,
-    key: kms.IKey | None,
-    keeps: s3.LifecycleRule,
-    removal_policy: RemovalPolicy,
-    versioned: bool = False,
-) -> s3.Bucket:
-    """A bucket that nobody reaches from outside or without TLS, encrypted with ``key`` or S3's own.
+class PrivateBucket(Resource):
+    """A bucket that nobody reaches from outside or without TLS, encrypted with a key or S3's own.
 
-    Args:
-        scope: The construct that the bucket belongs to.
-        construct_id: Unique among the children of ``scope``.
+    Attributes:
         key: The customer managed key, if there is one.
-        keeps: For how long.
-        removal_policy: What happens to it when it leaves the stack.
-        versioned: Whether what is overwritten stays.
     """
-    return s3.Bucket(
-        scope,
-        construct_id,
-        versioned=versioned,
-        enforce_ssl=True,
-        block_public_access=_nobody_else(),
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
-        encryption_key=key,
-        bucket_key_enabled=None if key is None else True,
-        lifecycle_rules=[keeps],
-        removal_policy=removal_policy,
-    )
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None,
+        keeps: Mapping[str, Any],
+        removal_policy: RemovalPolicy,
+        **properties: Any,
+    ) -> None:
+        """Define the bucket.
+
+        Args:
+            scope: The construct that the bucket belongs to.
+            construct_id: Unique among the children of ``scope``.
+            key: The customer managed key, if there is one.
+            keeps: For how long: a rule of its lifecycle.
+            removal_policy: What happens to it when it leaves the stack.
+            properties: Further ones, as CloudFormation spells them.
+        """
+        self.key = key
+        self.key_arn = key.key_arn if key is not None else None
+        cipher = {"SSEAlgorithm": "AES256" if key is None else "aws:kms", "KMSMasterKeyID": self.key_arn}
+        encryption = {"ServerSideEncryptionByDefault": cipher, "BucketKeyEnabled": None if key is None else True}
+        declared = {
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": [encryption]},
+            "LifecycleConfiguration": {"Rules": [{**keeps, "Status": "Enabled"}]},
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": dict.fromkeys(_NOBODY_ELSE, True),
+            **properties,
+        }
+        super().__init__(scope, construct_id, "AWS::S3::Bucket", declared, removal_policy=removal_policy)
+        self._statements: list[Mapping[str, Any]] = [
+            {
+                "Effect": "Deny",
+                "Principal": {"AWS": "*"},
+                "Action": "s3:*",
+                "Resource": [self.arn, f"{self.arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+        policy = {"Bucket": self.ref, "PolicyDocument": self._policy_document}
+        self._policy = Resource(scope, f"{construct_id}Policy", "AWS::S3::BucketPolicy", policy)
+
+    def share(self, statement: Mapping[str, Any]) -> None:
+        """Add a statement to the bucket's policy."""
+        self._statements.append(statement)
+        self._policy.change("PolicyDocument", self._policy_document)
+
+    @property
+    def _policy_document(self) -> dict[str, Any]:
+        return {"Version": "2012-10-17", "Statement": self._statements}
+
+    @cached_property
+    def construct(self) -> s3.IBucket:
+        """The bucket as a construct of CDK's, to be granted and listened to."""
+        from aws_cdk import aws_s3 as s3
+
+        return s3.Bucket.from_bucket_attributes(
+            self.cfn, "Bucket", bucket_name=self.token(), bucket_arn=self.token("Arn"), encryption_key=self.key
+        )
 
 
 def check_key_prefix(argument: str, prefix: str, *, example: str) -> None:
@@ -56,14 +97,3 @@ def check_key_prefix(argument: str, prefix: str, *, example: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/", prefix):
         raise ValueError(f"'{argument}' must be a key prefix that ends with a slash, got {prefix!r}; use '{example}'")
-
-
-@cache
-def _nobody_else() -> s3.BlockPublicAccess:
-    return s3.BlockPublicAccess.BLOCK_ALL
-
-
-@cache
-def days(count: int) -> Duration:
-    """So many days: the same object each time, for every new one is a round trip to the CDK kernel."""
-    return Duration.days(count)

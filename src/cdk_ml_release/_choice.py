@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from aws_cdk import aws_codepipeline as codepipeline
+from typing import TYPE_CHECKING, Any
 
+from ._action import PlainAction
 from .build_stage import MlBuildStage
 from .runtime.contract import NEW_VERSION
 from .stage import StageInput
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
+
+VERSION_DESCRIPTION = f"'{NEW_VERSION}' to build and release a model, or the number of a registered version to release"
+"""What the variable is for by which the start of an execution names what is released."""
 
 
 class Choice:
@@ -26,6 +33,10 @@ class Choice:
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The one action: Choose."""
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         return [self._build.choose(given, namespace=choice_namespace(self.stage_name))]
 
 
@@ -34,21 +45,11 @@ def choice_namespace(stage_name: str) -> str:
     return f"{stage_name}Choose"
 
 
-def version_variable(name: str) -> codepipeline.Variable:
-    """The variable by which the start of an execution names what is released."""
-    return codepipeline.Variable(
-        variable_name=name,
-        default_value=NEW_VERSION,
-        description=f"'{NEW_VERSION}' to build and release a model, or the number of a registered version to release",
-    )
-
-
-def unless_chosen(variable: codepipeline.Variable) -> codepipeline.Conditions:
+def unless_chosen(variable_name: str) -> dict[str, Any]:
     """Skip the stage if a registered version is asked for: an entry condition is met by what may enter."""
-    rule = codepipeline.Rule(
-        name="BuildsNewModel",
-        provider="VariableCheck",
-        version="1",
-        configuration={"Variable": variable.reference(), "Value": NEW_VERSION, "Operator": "EQ"},
-    )
-    return codepipeline.Conditions(conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[rule])])
+    rule = {
+        "Name": "BuildsNewModel",
+        "RuleTypeId": {"Category": "Rule", "Owner": "AWS", "Provider": "VariableCheck", "Version": "1"},
+        "Configuration": {"Variable": f"#{{variables.{variable_name}}}", "Value": NEW_VERSION, "Operator": "EQ"},
+    }
+    return {"Conditions": [{"Result": "SKIP", "Rules": [rule]}]}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import ArnFormat, AssetStaging, Duration, FileAssetPackaging, Stack
-from aws_cdk import aws_codebuild as codebuild
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
 from constructs import Construct
 
-from ._permissions import Allow, bucket_arn, role
+from ._action import ArtifactUse, PlainAction
+from ._asset import add_folder
+from ._permissions import Allow, arn, bucket_arn
+from ._resource import Resource
+from ._role import service_role
+
+if TYPE_CHECKING:
+    from .stage import StageInput
 
 _PYTHON_VERSION = "3.13"
+_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:6.0"
 
 # boto3 comes with the build image, so that a release downloads nothing but its own asset. What is fetched runs in the
 # same process, for boto3 takes as long to load as many a program takes to run.
@@ -29,46 +32,45 @@ _FETCH_AND_RUN = (
 )
 
 
-def copy_room(name: str, target: Path) -> None:
-    """Copy one of this package's rooms to where it is to run."""
-    # The shapes serve the synthesis only, and what Python compiled would change the asset's hash.
-    unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", "shapes.*")
-    shutil.copytree(Path(__file__).parent / name, target, ignore=unwanted)
+_NOT_FOR_BUILDS = ("shapes", "data_folder")
+"""The shapes serve the synthesis only, and data is copied by a function of its own."""
+
+
+@cache
+def room(name: str) -> Mapping[str, bytes]:
+    """One of this package's rooms, to run elsewhere: path to content."""
+    package = Path(__file__).parent
+    # What Python compiled would change the asset's hash.
+    wanted = [
+        path
+        for path in sorted((package / name).rglob("*"))
+        if path.is_file() and path.suffix != ".pyc" and path.stem not in _NOT_FOR_BUILDS
+    ]
+    return {path.relative_to(package).as_posix(): path.read_bytes() for path in wanted}
 
 
 class RuntimeArchive:
     """The programs and a stage's documents, in one archive among the app's assets."""
 
     def __init__(
-        self, scope: Construct, files: Mapping[str, str], folders: Mapping[str, Callable[[Path], None]] | None = None
+        self, scope: Construct, stage_name: str, files: Mapping[str, str], more: Mapping[str, bytes] | None = None
     ) -> None:
         """Stage the archive.
 
         Args:
             scope: The stage whose projects fetch it.
+            stage_name: The stage's name.
             files: Documents that travel beside the programs: path to content.
-            folders: Folders that travel beside them: path to what fills one.
+            more: Whatever else travels beside them: path to content.
         """
-        with TemporaryDirectory() as folder:
-            copy_room("runtime", Path(folder, "runtime"))
-            for path, content in files.items():
-                Path(folder, path).write_text(content, encoding="utf-8")
-            for path, furnish in (folders or {}).items():
-                furnish(Path(folder, path))
-            # Staged at once, so the folder may go.
-            staged = AssetStaging(scope, "Runtime", source_path=folder)
-        stack = Stack.of(scope)
-        # What CDK's own Asset does; that also loads the facts on all regions, which takes longer than the rest of it.
-        asset = stack.synthesizer.add_file_asset(
-            source_hash=staged.asset_hash,
-            file_name=staged.relative_staged_path(stack),
-            packaging=FileAssetPackaging.ZIP_DIRECTORY,
-        )
-        self.variables = {"ML_RUNTIME_BUCKET": asset.bucket_name, "ML_RUNTIME_KEY": asset.object_key}
-        self.read = Allow(["s3:GetObject"], [f"{bucket_arn(asset.bucket_name)}/{asset.object_key}"])
+        documents = {path: content.encode() for path, content in files.items()}
+        asset = add_folder(scope, {**room("runtime"), **documents, **(more or {})})
+        self.stage_name = stage_name
+        self.variables = {"ML_RUNTIME_BUCKET": asset.bucket_name, "ML_RUNTIME_KEY": asset.key}
+        self.read = Allow(["s3:GetObject"], [f"{bucket_arn(asset.bucket_name)}/{asset.key}"])
 
 
-class RuntimeProject(Construct):
+class RuntimeProject:
     """A CodeBuild project that fetches the runtime and runs one of its programs."""
 
     def __init__(
@@ -88,7 +90,7 @@ class RuntimeProject(Construct):
         """Define the project and its role.
 
         Args:
-            scope: The construct that this project belongs to.
+            scope: The stage that this project belongs to.
             construct_id: Unique among the children of ``scope``.
             program: What follows ``python3 -m``, such as ``runtime.container``; may name environment variables.
             archive: What the program is in.
@@ -99,80 +101,85 @@ class RuntimeProject(Construct):
             builds_containers: Whether the program calls Docker, which needs a privileged build.
             role_name: What its role is called. Default: CloudFormation makes a name.
         """
-        super().__init__(scope, construct_id)
-        self._allows = [archive.read, *allows]
-        self.project = codebuild.PipelineProject(
-            self,
-            "Resource",
-            role=role(self, "Role", "codebuild.amazonaws.com", self._allows, role_name=role_name),
-            build_spec=codebuild.BuildSpec.from_object(_build_spec(program, exports, artifact_files)),
-            environment=codebuild.BuildEnvironment(
-                build_image=_image(), compute_type=codebuild.ComputeType.SMALL, privileged=builds_containers
-            ),
-            environment_variables=_variables(archive.variables | dict(environment)),
-            grant_report_group_permissions=False,
+        # By a name of its own: a role whose policy named the project could not be there before the project.
+        log_group = f"/aws/codebuild/${{AWS::StackName}}-{archive.stage_name}{construct_id}"
+        self._allows = [archive.read, *allows, _write(log_group)]
+        service = "codebuild.amazonaws.com"
+        self._role = service_role(scope, f"{construct_id}Role", service, self._allows, role_name=role_name)
+        properties = {
+            "ServiceRole": self._role.arn,
+            "Source": {"Type": "CODEPIPELINE", "BuildSpec": build_spec(program, exports, artifact_files)},
+            "Artifacts": {"Type": "CODEPIPELINE"},
+            "Environment": {
+                "Type": "LINUX_CONTAINER",
+                "Image": _IMAGE,
+                "ImagePullCredentialsType": "CODEBUILD",
+                "ComputeType": "BUILD_GENERAL1_SMALL",
+                "PrivilegedMode": builds_containers,
+                "EnvironmentVariables": [
+                    {"Name": name, "Type": "PLAINTEXT", "Value": value}
+                    for name, value in {**archive.variables, **environment}.items()
+                ],
+            },
+            "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": log_group}},
+            # What a project encrypts with if its pipeline has no key either.
+            "EncryptionKey": "alias/aws/s3",
             # A build that waits for a job must outlive it; the job's own limit is what ends it.
-            timeout=_hours(1 if builds_containers else 36),
-        )
+            "TimeoutInMinutes": 60 if builds_containers else 36 * 60,
+        }
+        self._project = Resource(scope, construct_id, "AWS::CodeBuild::Project", properties)
 
     def may(self) -> list[Allow]:
         """All that the project may do, except on the artifacts of the pipeline that it will be in."""
-        log = Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"/aws/codebuild/{self.project.project_name}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        written = Allow(["logs:PutLogEvents"], [log], because="CodeBuild names the log streams after the builds")
-        return [*self._allows, written]
+        return self._allows
 
     def action(
         self,
         action_name: str,
         run_order: int,
-        source: codepipeline.Artifact,
+        given: StageInput,
         environment: Mapping[str, str],
         *,
         namespace: str,
-        output: codepipeline.Artifact | None = None,
-    ) -> actions.CodeBuildAction:
+        output: str | None = None,
+    ) -> PlainAction:
         """An action that runs the program.
 
         Args:
             action_name: Its name in the stage.
             run_order: Its place in the stage.
-            source: The model's code, which the program starts in.
+            given: Whose source is the model's code, which the program starts in.
             environment: What only an execution knows.
             namespace: Where later actions find what the program exports.
-            output: What takes the program's artifact files.
+            output: The artifact that takes the program's files.
         """
-        return actions.CodeBuildAction(
-            action_name=action_name,
+        variables = [{"name": name, "type": "PLAINTEXT", "value": value} for name, value in environment.items()]
+        verbs = ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"]
+        return PlainAction(
+            name=action_name,
             run_order=run_order,
-            project=self.project,
-            input=source,
-            outputs=[output] if output is not None else None,
-            environment_variables=_variables(environment),
-            variables_namespace=namespace,
+            category="Build",
+            provider="CodeBuild",
+            configuration={
+                "ProjectName": self._project.ref,
+                "EnvironmentVariables": json.dumps(variables, separators=(",", ":")) if variables else None,
+            },
+            inputs=[given.source_name],
+            outputs=[output] if output is not None else [],
+            namespace=namespace,
+            allows=[Allow(verbs, [self._project.arn])],
+            uses=ArtifactUse(role=self._role, writes=output is not None, project=self._project),
         )
 
 
-def _variables(values: Mapping[str, str]) -> dict[str, codebuild.BuildEnvironmentVariable]:
-    return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
+def _write(log_group: str) -> Allow:
+    group = arn("logs", f"log-group:{log_group}")
+    verbs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    return Allow(verbs, [group, f"{group}:*"], because="CodeBuild names the log streams after the builds")
 
 
-# The same objects for every project: each new one is a round trip to the CDK kernel.
-@cache
-def _hours(count: int) -> Duration:
-    return Duration.hours(count)
-
-
-@cache
-def _image() -> codebuild.IBuildImage:
-    return codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6
-
-
-def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[str]) -> dict[str, Any]:
+def build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[str]) -> str:
+    """What the project does: fetch the runtime, run the program, hand on what it leaves."""
     # -P: the build starts in the model's folder, whose files must not hide the standard library's.
     spec: dict[str, Any] = {
         "version": "0.2",
@@ -194,4 +201,4 @@ def _build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[s
         spec["env"] = {"exported-variables": list(exports)}
     if artifact_files:
         spec["artifacts"] = {"base-directory": "ml-artifact", "files": list(artifact_files)}
-    return spec
+    return json.dumps(spec, indent=2)

@@ -13,7 +13,7 @@ from ._monitor_notices import monitor_notices
 from ._monitor_parts import Monitor, Watch
 from ._monitor_permissions import MonitorPermissions
 from ._monitor_template import MonitorTemplate
-from ._permissions import role
+from ._role import service_role
 from ._sagemaker_role import sagemaker_role
 from .monitor_engine import DriftJob
 from .runtime.monitor_stage import MonitorStage
@@ -39,13 +39,13 @@ def drift_monitor(scope: Construct, watch: Watch, engine: DriftJob) -> Monitor:
     )
     compare = permissions.compare(topic_arn=watch.topic_arn, in_vpc=watch.network is not None)
     monitor_role = sagemaker_role(scope, "Role", compare)
-    start = permissions.start(monitor_role)
-    scheduler_role = role(scope, "SchedulerRole", "scheduler.amazonaws.com", start, own_account_only=True)
-    deploy = permissions.deploy(scheduler_role)
-    roles = {"MonitorRoleArn": monitor_role.role_arn, "SchedulerRoleArn": scheduler_role.role_arn}
+    start = permissions.start(monitor_role.arn)
+    scheduler_role = service_role(scope, "SchedulerRole", "scheduler.amazonaws.com", start, own_account_only=True)
+    deploy = permissions.deploy(scheduler_role.arn)
+    roles = {"MonitorRoleArn": monitor_role.arn, "SchedulerRoleArn": scheduler_role.arn}
     return Monitor(
         role=monitor_role,
-        deployment_role=role(scope, "DeploymentRole", "cloudformation.amazonaws.com", deploy),
+        deployment_role=service_role(scope, "DeploymentRole", "cloudformation.amazonaws.com", deploy),
         prepare=_prepare(scope, watch, engine, roles, permissions),
         needs_manifest=False,
         alarm_names=alarm_names,
@@ -71,7 +71,7 @@ def _prepare(
     settings = MonitorStage(
         endpoint_name=watch.endpoint_name,
         stack_name=watch.stack_name,
-        repository_uri=watch.repo.images.repository_uri,
+        repository_uri=watch.repo.permissions.images_uri,
         image_tag=_monitor_image.tag(),
         parameters={name: value for name, value in known.items() if name in template["Parameters"]},
     )
@@ -81,8 +81,9 @@ def _prepare(
         program="runtime.monitor",
         archive=RuntimeArchive(
             scope,
+            watch.stage_name,
             {"monitor.template.json": json.dumps(template, indent=1)},
-            folders={"monitor": _monitor_image.furnish},
+            {f"monitor/{path}": content for path, content in _monitor_image.files().items()},
         ),
         environment=settings.to_environment(),
         allows=permissions.prepare(),

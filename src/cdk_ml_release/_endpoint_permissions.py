@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aws_cdk import aws_iam as iam
-
-from ._permissions import Allow, RepoPermissions, arn, global_arn, pass_to_sagemaker
+from ._permissions import Allow, RepoPermissions, arn, global_arn, pass_role
 from ._sagemaker_role import run_container
 from .hosting import Asynchronous, Hosting
 
@@ -50,7 +48,7 @@ class EndpointPermissions:
             *([Allow(["sns:Publish"], topics)] if topics else []),
         ]
 
-    def deploy(self, model_role: iam.IRole, *, scales: bool, alarms: bool, dashboard: bool) -> list[Allow]:
+    def deploy(self, model_role_arn: str, *, scales: bool, alarms: bool, dashboard: bool) -> list[Allow]:
         """What CloudFormation needs to create, update and delete the endpoint's stack."""
         name = self.endpoint_name
         release = "model and configuration are named after the release"
@@ -70,7 +68,7 @@ class EndpointPermissions:
                 for verbs, noun, resources in statements
             ],
             self._use_version(),
-            pass_to_sagemaker(model_role),
+            pass_role("sagemaker.amazonaws.com", model_role_arn),
             *self.repo.encrypt_volumes(),
             *(self._alarms(scales) if alarms or scales else []),
             *(self._scale() if scales else []),
@@ -160,14 +158,6 @@ class EndpointPermissions:
             # What fails its check goes back to the release before, or is deleted if there was none.
             self._on_stack("DescribeStacks", "GetTemplate", "UpdateStack", "DeleteStack"),
         ]
-
-    def start_deployment(self, deployment_role: iam.IRole) -> list[Allow]:
-        """Have CloudFormation deploy the endpoint's stack: what CDK gives to a pipeline in the same account."""
-        # Source: CDK's statement for CREATE_UPDATE, without its wildcards.
-        verbs = ["DescribeStacks", "DescribeStackEvents", "DescribeStackResources", "CreateStack", "UpdateStack"]
-        verbs += ["GetTemplate", "GetTemplateSummary", "ValidateTemplate", "GetStackPolicy", "SetStackPolicy"]
-        service = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
-        return [self._on_stack(*verbs), Allow(["iam:PassRole"], [deployment_role.role_arn], service)]
 
     def _on_stack(self, *verbs: str) -> Allow:
         stack = arn("cloudformation", f"stack/{self.stack_name}/*")

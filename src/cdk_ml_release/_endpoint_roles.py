@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._endpoint_permissions import EndpointPermissions
-from ._permissions import Allow, role
+from ._permissions import Allow
+from ._role import OwnRole, service_role
 from ._sagemaker_role import sagemaker_role
 from .hosting import Hosting
 from .runtime.contract import ReleaseSettings, endpoint_record_key
@@ -40,7 +40,7 @@ class EndpointRoles:
 
     def define(
         self, *, captures: bool, in_vpc: bool, alarms: bool, dashboard: bool
-    ) -> tuple[iam.Role, iam.Role, list[Allow]]:
+    ) -> tuple[OwnRole, OwnRole, list[Allow]]:
         """Define what the model's container runs as and what CloudFormation deploys with.
 
         Returns:
@@ -51,23 +51,23 @@ class EndpointRoles:
         def model_may(permissions: EndpointPermissions) -> list[Allow]:
             return permissions.run_model(self.hosting, captures=captures, in_vpc=in_vpc)
 
-        def deployment_may(permissions: EndpointPermissions, model: iam.Role) -> list[Allow]:
-            return permissions.deploy(model, scales=self.scales, alarms=alarms, dashboard=dashboard)
+        def deployment_may(permissions: EndpointPermissions, model_role: OwnRole) -> list[Allow]:
+            return permissions.deploy(model_role.arn, scales=self.scales, alarms=alarms, dashboard=dashboard)
 
         if target is None:
             model = model_may(self.permissions)
             model_role = sagemaker_role(self.scope, "Role", model)
             deployment = deployment_may(self.permissions, model_role)
-            return model_role, role(self.scope, "DeploymentRole", service, deployment), [*model, *deployment]
+            return model_role, service_role(self.scope, "DeploymentRole", service, deployment), [*model, *deployment]
         at_home, there = target.permissions(self.permissions)
         model = target.narrowed(model_may(there))
         model_role = sagemaker_role(target.stack, "Role", model, role_name=target.names["model"])
         deployment = target.narrowed(deployment_may(there, model_role))
-        deployment_role = role(
+        deployment_role = service_role(
             target.stack, "DeploymentRole", service, deployment, role_name=target.names["deployment"]
         )
         target.share(model_may(at_home), deployment_may(at_home, model_role))
-        target.add_roles(there, self.hosting, deployment_role, [*model, *deployment])
+        target.add_roles(there, self.hosting, deployment_role.arn, [*model, *deployment])
         return model_role, deployment_role, []
 
     def prepare(

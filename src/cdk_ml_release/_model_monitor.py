@@ -16,7 +16,7 @@ from ._model_monitor_permissions import ModelMonitorPermissions
 from ._model_monitor_template import ModelMonitorTemplate
 from ._model_quality import model_quality
 from ._monitor_parts import Monitor, Watch
-from ._permissions import role
+from ._role import service_role
 from ._sagemaker_role import sagemaker_role
 from .drift_limits import DriftLimits
 from .monitor_engine import ModelMonitor
@@ -60,33 +60,33 @@ def model_monitor(scope: Construct, watch: Watch, engine: ModelMonitor) -> Monit
     )
     analyze = permissions.analyze(in_vpc=watch.network is not None)
     monitor_role = sagemaker_role(scope, "Role", analyze)
-    deploy = permissions.deploy(monitor_role)
-    known = {"ImageUri": image.uri, "MonitorRoleArn": monitor_role.role_arn, "ProcessingRoleArn": monitor_role.role_arn}
+    deploy = permissions.deploy(monitor_role.arn)
+    known = {"ImageUri": image.uri, "MonitorRoleArn": monitor_role.arn, "ProcessingRoleArn": monitor_role.arn}
     settings = ModelMonitorStage(
         endpoint_name=watch.endpoint_name,
         stack_name=watch.stack_name,
         model_name=watch.repo.model_name,
-        bucket=watch.repo.bucket_name,
+        bucket=watch.repo.permissions.bucket_name,
         distance=watch.limits.distance,
         values={name: value for name, value in {**watch.values, **known}.items() if value},
     )
     return Monitor(
         role=monitor_role,
-        deployment_role=role(scope, "DeploymentRole", "cloudformation.amazonaws.com", deploy),
+        deployment_role=service_role(scope, "DeploymentRole", "cloudformation.amazonaws.com", deploy),
         prepare=RuntimeProject(
             scope,
             "Prepare",
             program="runtime.model_monitor",
-            archive=RuntimeArchive(scope, _documents(watch, alarms)),
+            archive=RuntimeArchive(scope, watch.stage_name, _documents(watch, alarms)),
             environment=settings.to_environment(),
-            allows=permissions.prepare(monitor_role),
+            allows=permissions.prepare(monitor_role.arn),
             exports=["DEFINITION_NAME"],
             artifact_files=["template.json", "configuration.json"],
         ),
         needs_manifest=True,
         alarm_names=alarms.names,
         retraining_alarms=alarms.retraining,
-        notices=model_monitor_notices(watch.endpoint_name, watch.repo.model_name, alarms.names, monitor_role.role_arn),
+        notices=model_monitor_notices(watch.endpoint_name, watch.repo.model_name, alarms.names, monitor_role.arn),
         may=[*analyze, *deploy],
     )
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws
-
 from ._monitor_alarms import NO_DATA
 from ._notifications import Notice
 
@@ -25,7 +23,7 @@ def model_monitor_notices(endpoint_name: str, model: str, alarm_names: Sequence[
         role_arn: What its jobs run as.
     """
     told = f"Model {model} at endpoint {endpoint_name}"
-    jobs = f"https://{Aws.REGION}.console.aws.amazon.com/sagemaker/home#/processing-jobs/<job>"
+    jobs = "https://${AWS::Region}.console.aws.amazon.com/sagemaker/home#/processing-jobs/<job>"
     no_data = f"{endpoint_name}-{NO_DATA}"
     drifted = [name for name in alarm_names if name != no_data]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aws_cdk import aws_iam as iam
-
 from ._monitor_permissions import PUBLISH, keep_alarms, make_ready
-from ._permissions import Allow, RepoPermissions, arn, pass_to_sagemaker
+from ._permissions import Allow, RepoPermissions, arn, pass_role
 from ._sagemaker_role import run_container
 from .runtime.model_monitor_stage import FOLDER
 
@@ -47,7 +45,7 @@ class ModelMonitorPermissions:
             _METRICS,
         ]
 
-    def deploy(self, monitor_role: iam.IRole) -> list[Allow]:
+    def deploy(self, monitor_role_arn: str) -> list[Allow]:
         """What CloudFormation needs to create, update and delete the monitor's stack."""
         tags = ["sagemaker:AddTags", "sagemaker:ListTags"]
         kinds = {"DataQuality": "data-quality", "ModelQuality": "model-quality"}
@@ -67,11 +65,11 @@ class ModelMonitorPermissions:
                 ],
                 [arn("sagemaker", f"monitoring-schedule/{name}") for name in self.schedule_names],
             ),
-            pass_to_sagemaker(monitor_role),
+            pass_role("sagemaker.amazonaws.com", monitor_role_arn),
             keep_alarms(self.alarm_names),
         ]
 
-    def prepare(self, monitor_role: iam.IRole) -> list[Allow]:
+    def prepare(self, monitor_role_arn: str) -> list[Allow]:
         """What the program before the deployment needs."""
         jobs, group = f"{self.model_name}-baseline-*", arn("logs", "log-group:/aws/sagemaker/ProcessingJobs")
         return [
@@ -82,7 +80,7 @@ class ModelMonitorPermissions:
                 [arn("sagemaker", f"processing-job/{jobs}")],
                 because="the names end in the execution's id",
             ),
-            pass_to_sagemaker(monitor_role),
+            pass_role("sagemaker.amazonaws.com", monitor_role_arn),
             Allow(
                 ["logs:DescribeLogStreams", "logs:GetLogEvents"],
                 [f"{group}:*", f"{group}:log-stream:{jobs}"],

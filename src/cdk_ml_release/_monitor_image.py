@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ._codebuild import copy_room
+from ._codebuild import room
 
 _PACKAGE = Path(__file__).parent
-_BESIDE = ("Dockerfile", "requirements.txt")
+_BESIDE = ("drift/Dockerfile", "drift/requirements.txt")
 
 
-def furnish(folder: Path) -> None:
-    """Write what the image is built from into a new folder.
-
-    Args:
-        folder: Where; it gets a Dockerfile and the rooms of this package that the monitor's program needs.
-    """
-    package = folder / _PACKAGE.name
-    package.mkdir(parents=True)
-    shutil.copy(_PACKAGE / "__init__.py", package)
-    for room in ("drift", "runtime"):
-        copy_room(room, package / room)
-    for name in _BESIDE:
-        shutil.move(package / "drift" / name, folder / name)
+@cache
+def files() -> Mapping[str, bytes]:
+    """What the image is built from: a Dockerfile and the rooms of this package that the monitor's program needs."""
+    rooms = {**room("drift"), **room("runtime")}
+    beside = {Path(path).name: rooms.pop(path) for path in _BESIDE}
+    package = {"__init__.py": (_PACKAGE / "__init__.py").read_bytes(), **rooms}
+    return {f"{_PACKAGE.name}/{path}": content for path, content in package.items()} | beside
 
 
 @cache
 def tag() -> str:
     """The image's tag: another content is another tag, for tags never change what they stand for."""
     digest = hashlib.sha256()
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch, "image")
-        furnish(folder)
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    for path, content in sorted(files().items()):
+        digest.update(f"{path}\0".encode() + content + b"\0")
     return f"monitor-{digest.hexdigest()[:16]}"

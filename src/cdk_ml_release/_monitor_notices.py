@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws
-
 from ._monitor_alarms import MONITOR_DOWN, NO_DATA
 from ._notifications import Notice
 
@@ -20,7 +18,7 @@ def monitor_notices(endpoint_name: str, model: str, alarm_names: Sequence[str]) 
         model: Its model.
         alarm_names: All alarms of the monitor.
     """
-    jobs = f"https://{Aws.REGION}.console.aws.amazon.com/sagemaker/home#/processing-jobs/<job>"
+    jobs = "https://${AWS::Region}.console.aws.amazon.com/sagemaker/home#/processing-jobs/<job>"
 
     def alarm(name: str, kinds: Sequence[str], state: str, text: str) -> Notice:
         detail = {"alarmName": list(kinds), "state": {"value": [state]}}

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_iam as iam
-
 from ._codebuild import RuntimeProject
 from ._job_requests import Placement
 from ._network import Network
 from ._notifications import Notice
 from ._permissions import Allow
+from ._role import OwnRole
 from .drift_limits import DriftLimits
 from .runtime.schema import Schema
 
@@ -26,6 +25,8 @@ class Watch:
 
     repo: MlArtifactRepo
     schema: Schema
+    stage_name: str
+    """The stage of the monitor."""
     endpoint_name: str
     stack_name: str
     """The stack of schedule and alarms."""
@@ -48,7 +49,7 @@ class Watch:
     def values(self) -> Mapping[str, str]:
         """What the placeholders of templates and requests stand for, as far as every engine knows it."""
         return {
-            "Bucket": self.repo.bucket_name,
+            "Bucket": self.repo.permissions.bucket_name,
             "KmsKeyArn": self.repo.permissions.key_arn or "",
             **(self.network.values if self.network is not None else {}),
         }
@@ -58,9 +59,9 @@ class Watch:
 class Monitor:
     """A monitor as its stage knows it."""
 
-    role: iam.Role
+    role: OwnRole
     """What the jobs run as."""
-    deployment_role: iam.Role
+    deployment_role: OwnRole
     """What CloudFormation deploys the monitor's stack with."""
     prepare: RuntimeProject
     """What leaves ``template.json`` and ``configuration.json`` for CloudFormation."""

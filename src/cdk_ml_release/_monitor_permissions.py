@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aws_cdk import aws_iam as iam
-
-from ._permissions import Allow, RepoPermissions, arn
+from ._permissions import Allow, RepoPermissions, arn, pass_role
 from ._sagemaker_role import run_container
 from .runtime.monitor_stage import NAMESPACE
 
@@ -56,22 +54,20 @@ class MonitorPermissions:
             *([Allow(["sns:Publish"], [topic_arn])] if topic_arn is not None else []),
         ]
 
-    def start(self, monitor_role: iam.IRole) -> list[Allow]:
+    def start(self, monitor_role_arn: str) -> list[Allow]:
         """What the schedule needs."""
         jobs = arn("sagemaker", f"processing-job/{self.endpoint_name}-*")
-        passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
         return [
             Allow(["sagemaker:CreateProcessingJob"], [jobs], because="the names end in the id of the schedule's run"),
-            Allow(["iam:PassRole"], [monitor_role.role_arn], passed),
+            pass_role("sagemaker.amazonaws.com", monitor_role_arn),
         ]
 
-    def deploy(self, scheduler_role: iam.IRole) -> list[Allow]:
+    def deploy(self, scheduler_role_arn: str) -> list[Allow]:
         """What CloudFormation needs to create, update and delete the monitor's stack."""
         schedule = arn("scheduler", f"schedule/default/{self.stack_name}")
-        passed = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         return [
             Allow([f"scheduler:{verb}Schedule" for verb in ("Create", "Get", "Update", "Delete")], [schedule]),
-            Allow(["iam:PassRole"], [scheduler_role.role_arn], passed),
+            pass_role("scheduler.amazonaws.com", scheduler_role_arn),
             keep_alarms(self.alarm_names),
         ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
 from constructs import Construct
+
+from ._resource import Resource, stack_of
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_sns as sns
 
 # SageMaker's guide shows IN_SERVICE and UPDATING where its API has InService and Updating. A guess: both for all.
 _GOES_WRONG = ("ROLLING_BACK", "RollingBack", "UPDATE_ROLLBACK_FAILED", "UpdateRollbackFailed", "FAILED", "Failed")
@@ -43,8 +44,8 @@ def pipeline_notices(pipeline_name: str, model: str) -> list[Notice]:
     """What there is to tell of the executions of a pipeline."""
     action = "CodePipeline Action Execution State Change"
     approval = {"category": ["Approval"]}
-    page = f"https://{Aws.REGION}.console.aws.amazon.com/codesuite/codepipeline/pipelines/<pipeline>/view"
-    execution = f"https://{Aws.REGION}.console.aws.amazon.com/codesuite/codepipeline/pipelines/<pipeline>/executions/<execution>"
+    pipelines = "https://${AWS::Region}.console.aws.amazon.com/codesuite/codepipeline/pipelines"
+    page, execution = f"{pipelines}/<pipeline>/view", f"{pipelines}/<pipeline>/executions/<execution>"
     told: list[tuple[str, str, dict[str, Any], str]] = [
         (
             "ActionFailed",
@@ -97,7 +98,7 @@ def endpoint_notice(endpoint_name: str, model: str) -> Notice:
         text=(
             f"Model {model}: the deployment to endpoint <endpoint> goes wrong, it is <status>. If it is rolling back, "
             "the fleet of before takes over by itself: look at the release's alarms and at the endpoint's log. "
-            f"https://{Aws.REGION}.console.aws.amazon.com/sagemaker/home#/endpoints/<endpoint>"
+            "https://${AWS::Region}.console.aws.amazon.com/sagemaker/home#/endpoints/<endpoint>"
         ),
     )
 
@@ -115,28 +116,30 @@ class Notifications(Construct):
             notices: What is told.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         rules = [_rule(self, notice, topic.topic_arn) for notice in notices]
+        from aws_cdk import aws_iam as iam
+
         allowed = iam.PolicyStatement(
             actions=["sns:Publish"],
             principals=[iam.ServicePrincipal("events.amazonaws.com")],
             resources=[topic.topic_arn],
-            conditions={"ArnEquals": {"aws:SourceArn": [rule.attr_arn for rule in rules]}},
+            conditions={"ArnEquals": {"aws:SourceArn": [rule.token("Arn") for rule in rules]}},
         )
         topic.add_to_resource_policy(allowed)
 
 
-def _rule(scope: Construct, notice: Notice, topic_arn: str) -> events.CfnRule:
+def _rule(scope: Construct, notice: Notice, topic_arn: str) -> Resource:
     fields = {name: path for name, path in _FIELDS.items() if f"<{name}>" in notice.text}
     # Quoted, for EventBridge wants a template of JSON; the names of what is filled in need no quotes of their own.
-    template = events.CfnRule.InputTransformerProperty(input_paths_map=fields, input_template=f'"{notice.text}"')
-    return events.CfnRule(
-        scope,
-        notice.name,
-        description=f"Tells people: {notice.text.partition('.')[0]}"[:512],
-        event_pattern={
+    template = {"InputPathsMap": fields, "InputTemplate": f'"{notice.text}"'}
+    properties = {
+        "Description": f"Tells people: {notice.text.partition('.')[0]}"[:512],
+        "EventPattern": {
             "source": [notice.source],
             "detail-type": list(notice.detail_types),
             "detail": dict(notice.detail),
         },
-        targets=[events.CfnRule.TargetProperty(id="Topic", arn=topic_arn, input_transformer=template)],
-    )
+        "Targets": [{"Id": "Topic", "Arn": topic_arn, "InputTransformer": template}],
+    }
+    return Resource(scope, notice.name, "AWS::Events::Rule", properties)

@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Acknowledgment, Aws, CfnResource, Stack, Validations
-from aws_cdk import aws_iam as iam
+from aws_cdk import Acknowledgment, Validations
 from constructs import Construct, IConstruct
+
+from ._resource import rendered, stack_of, token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
 
 CDK_BUCKET_ACTIONS = ("s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*")
 """The wildcards in what CDK's own constructs give to those who read and write a bucket."""
@@ -33,45 +36,22 @@ class Allow:
     def to_json(self) -> dict[str, Any]:
         """The statement as IAM reads it."""
         condition = {"Condition": self.conditions} if self.conditions is not None else {}
-        return {"Effect": "Allow", "Action": list(self.actions), "Resource": list(self.resources)} | condition
+        return {"Effect": "Allow", "Action": _listed(self.actions), "Resource": _listed(self.resources)} | condition
 
 
-def role(
-    scope: Construct,
-    construct_id: str,
-    service: str,
-    allows: Iterable[Allow],
-    *,
-    own_account_only: bool = False,
-    role_name: str | None = None,
-) -> iam.Role:
-    """A role of ``service`` with a policy of its own, which is there before anything can use the role.
-
-    Args:
-        scope: The construct that the role belongs to.
-        construct_id: Unique among the children of ``scope``.
-        service: Who assumes it, such as ``codebuild.amazonaws.com``.
-        allows: What it may do.
-        own_account_only: Whether the service may assume it on behalf of this account only.
-        role_name: What it is called. Default: CloudFormation makes a name.
-    """
-    document = {"Version": "2012-10-17", "Statement": [each.to_json() for each in allows]}
-    return iam.Role(
-        scope,
-        construct_id,
-        assumed_by=_principal(service, own_account_only),
-        inline_policies={"Release": iam.PolicyDocument.from_json(document)},
-        role_name=role_name,
-    )
+def _listed(names: Sequence[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
 
 
 def grant(grantee: iam.IGrantable, allows: Sequence[Allow]) -> iam.Grant:
     """Add statements to the policy of someone else's principal."""
+    from aws_cdk import aws_iam as iam
+
     first, *rest = [
         iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(each.actions),
-            resource_arns=list(each.resources),
+            resource_arns=[token(resource) for resource in each.resources],
             conditions=each.conditions,
         )
         for each in allows
@@ -95,11 +75,6 @@ def acknowledge(scope: IConstruct, explain: Callable[[], Mapping[str, str]]) -> 
         Validations.of(scope).acknowledge(*rules)
 
 
-def accept_dependencies(resource: CfnResource) -> None:
-    """Keep cfn-lint silent where CDK writes a dependency that a reference implies: it is needless and does no harm."""
-    resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
-
-
 def wildcards(scope: Construct, allows: Iterable[Allow]) -> dict[str, str]:
     """What cdk-nag finds in these statements: the finding's id to the reason why it may stand.
 
@@ -115,7 +90,8 @@ def wildcards(scope: Construct, allows: Iterable[Allow]) -> dict[str, str]:
                 # An ARN shows its wildcard beside the tokens in it.
                 if "*" in name and each.because not in where.setdefault(name, []):
                     where[name].append(each.because)
-    texts = [_flat(each) for each in Stack.of(scope).resolve(list(resources))]
+    stack = stack_of(scope)
+    texts = [_flat(each) for each in stack.resolve(rendered(list(resources), stack))]
     found = {f"Action::{action}": why for action, why in actions.items()}
     found |= {f"Resource::{text}": why for text, why in zip(texts, resources.values(), strict=True)}
     return {f"AwsSolutions-IAM5[{each}]": "; ".join(why) for each, why in found.items()}
@@ -137,61 +113,65 @@ def _flat(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-# Each of these is a round trip to the CDK kernel, of which a pipeline would make dozens.
-@cache
-def _partition() -> str:
-    return Aws.PARTITION
-
-
-@cache
-def _account() -> str:
-    return Aws.ACCOUNT_ID
-
-
-@cache
-def _region_and_account() -> str:
-    return f"{Aws.REGION}:{_account()}"
-
-
-@cache
-def _principal(service: str, own_account_only: bool) -> iam.ServicePrincipal:
-    only = {"StringEquals": {"aws:SourceAccount": _account()}} if own_account_only else None
-    return iam.ServicePrincipal(service, conditions=only)
-
-
 def arn(service: str, resource: str) -> str:
     """The ARN of something in the stack's own account and region."""
-    return f"arn:{_partition()}:{service}:{_region_and_account()}:{resource}"
+    return f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
 
 
 def global_arn(service: str, resource: str) -> str:
     """The ARN of something in the stack's own account that belongs to no region."""
-    return f"arn:{_partition()}:{service}::{_account()}:{resource}"
+    return f"arn:${{AWS::Partition}}:{service}::${{AWS::AccountId}}:{resource}"
 
 
 def bucket_arn(bucket_name: str) -> str:
     """The ARN of a bucket, whose objects' ARNs begin with it."""
-    return f"arn:{_partition()}:s3:::{bucket_name}"
+    return f"arn:${{AWS::Partition}}:s3:::{bucket_name}"
 
 
-def pass_to_sagemaker(*roles: iam.IRole) -> Allow:
-    """Hand roles to SageMaker, and to no other service."""
-    service = "sagemaker.amazonaws.com"
-    return Allow(
-        ["iam:PassRole"], [each.role_arn for each in roles], {"StringEquals": {"iam:PassedToService": service}}
-    )
+def pass_role(service: str, *role_arns: str) -> Allow:
+    """Hand roles to a service, and to no other one."""
+    return Allow(["iam:PassRole"], role_arns, {"StringEquals": {"iam:PassedToService": service}})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepoPermissions:
-    """What can be allowed on the home of a model, made from ARNs that were read from its constructs once."""
+    """The home of a model in the texts that its users write into their resources, and what they may do there."""
 
+    model_name: str
+    bucket_name: str
     bucket_arn: str
     key_arn: str | None
+    data_bucket_name: str
     data_bucket_arn: str
     data_prefix: str
     data_key_arn: str | None
+    images_name: str
     images_arn: str
+
+    @property
+    def data_uri(self) -> str:
+        """The S3 URI of the raw data, with a slash at its end."""
+        return f"s3://{self.data_bucket_name}/{self.data_prefix}"
+
+    @property
+    def images_uri(self) -> str:
+        """Where images are pushed to and pulled from."""
+        return f"${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.${{AWS::URLSuffix}}/{self.images_name}"
+
+    @property
+    def versions_arn(self) -> str:
+        """What the ARN of every version begins with: a slash and the version's number follow."""
+        return arn("sagemaker", f"model-package/{self.model_name}")
+
+    @property
+    def package_arn(self) -> str:
+        """The ARN pattern of every version of the model."""
+        return f"{self.versions_arn}/*"
+
+    @property
+    def package_group_arn(self) -> str:
+        """The ARN of the model package group."""
+        return arn("sagemaker", f"model-package-group/{self.model_name}")
 
     def read_data(self) -> list[Allow]:
         """List and read the raw data."""

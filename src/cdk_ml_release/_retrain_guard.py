@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Aws, CfnResource
-from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import Aws
 from constructs import Construct
 
-from ._permissions import Allow, acknowledge, arn, role, wildcards
+from ._permissions import Allow, acknowledge, arn, wildcards
+from ._resource import Resource, Verbatim, stack_of
+from ._role import service_role
 from .retrain import Retrain
 
 REASON_VARIABLE = "Reason"
@@ -31,7 +32,8 @@ class RetrainGuard(Construct):
         construct_id: str,
         *,
         retrain: Retrain,
-        pipeline: codepipeline.Pipeline,
+        pipeline_name: str,
+        pipeline_arn: str,
         endpoint_name: str,
         alarm_names: Sequence[str],
     ) -> None:
@@ -41,40 +43,40 @@ class RetrainGuard(Construct):
             scope: The monitor.
             construct_id: Unique among the children of ``scope``.
             retrain: How much the guard lets through.
-            pipeline: What it starts.
+            pipeline_name: What it starts.
+            pipeline_arn: The same.
             endpoint_name: The endpoint that is watched.
             alarm_names: What starts the guard when it goes off.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         may = [
             Allow(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{name}") for name in alarm_names]),
-            Allow(
-                ["codepipeline:ListPipelineExecutions", "codepipeline:StartPipelineExecution"], [pipeline.pipeline_arn]
-            ),
+            Allow(["codepipeline:ListPipelineExecutions", "codepipeline:StartPipelineExecution"], [pipeline_arn]),
         ]
-        machine_role = role(self, "Role", "states.amazonaws.com", may, own_account_only=True)
-        machine = CfnResource(
+        machine_role = service_role(self, "Role", "states.amazonaws.com", may, own_account_only=True)
+        machine = Resource(
             self,
             "Machine",
-            type="AWS::StepFunctions::StateMachine",
-            properties={
+            "AWS::StepFunctions::StateMachine",
+            {
                 "StateMachineType": "STANDARD",
-                "RoleArn": machine_role.role_arn,
-                "DefinitionString": definition(retrain, Aws.PARTITION),
+                "RoleArn": machine_role.arn,
+                "DefinitionString": Verbatim(definition(retrain, Aws.PARTITION)),
                 "DefinitionSubstitutions": {
-                    "Pipeline": pipeline.pipeline_name,
-                    "Role": machine_role.role_name,
+                    "Pipeline": pipeline_name,
+                    "Role": machine_role.ref,
                     "Endpoint": endpoint_name,
                 },
             },
         )
         start = [Allow(["states:StartExecution"], [machine.ref])]
-        rule_role = role(self, "RuleRole", "events.amazonaws.com", start, own_account_only=True)
-        CfnResource(
+        rule_role = service_role(self, "RuleRole", "events.amazonaws.com", start, own_account_only=True)
+        Resource(
             self,
             "Rule",
-            type="AWS::Events::Rule",
-            properties={
+            "AWS::Events::Rule",
+            {
                 "Description": f"Drift at {endpoint_name} asks for a retraining",
                 "EventPattern": {
                     "source": ["aws.cloudwatch"],
@@ -82,7 +84,7 @@ class RetrainGuard(Construct):
                     "detail": {"alarmName": list(alarm_names), "state": {"value": ["ALARM"]}},
                 },
                 "State": "ENABLED",
-                "Targets": [{"Id": "Guard", "Arn": machine.ref, "RoleArn": rule_role.role_arn}],
+                "Targets": [{"Id": "Guard", "Arn": machine.ref, "RoleArn": rule_role.arn}],
             },
         )
         acknowledge(self, lambda: wildcards(self, [*may, *start]) | _FINDINGS)
@@ -95,7 +97,9 @@ _FINDINGS = {
 
 
 def definition(retrain: Retrain, partition: str) -> str:
-    """The machine, in JSONata; ``Pipeline``, ``Role`` (by its name) and ``Endpoint`` are substituted at deployment.
+    """The machine, in JSONata.
+
+    ``Pipeline``, ``Role`` (by its name) and ``Endpoint`` are substituted at deployment.
 
     Args:
         retrain: How much it lets through.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ._permissions import Allow, RepoPermissions, arn, role
+from ._permissions import Allow, RepoPermissions, arn
+from ._role import OwnRole, service_role
 
 # Source: the SageMaker guide's list for jobs in a VPC.
 _VPC = Allow(
@@ -53,6 +53,7 @@ def run_container(permissions: RepoPermissions, *, log_group: str, in_vpc: bool 
 
 def sagemaker_role(
     scope: Construct, construct_id: str, allows: Iterable[Allow], *, role_name: str | None = None
-) -> iam.Role:
+) -> OwnRole:
     """A role that SageMaker assumes, on behalf of this account only: AWS's guide warns of the confused deputy."""
-    return role(scope, construct_id, "sagemaker.amazonaws.com", allows, own_account_only=True, role_name=role_name)
+    service = "sagemaker.amazonaws.com"
+    return service_role(scope, construct_id, service, allows, own_account_only=True, role_name=role_name)

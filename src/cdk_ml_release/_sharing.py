@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from aws_cdk import Stack
@@ -24,6 +24,7 @@ class Sharing(Construct):
         """Open a repo to other accounts; :meth:`of` finds the one that has been opened already."""
         super().__init__(repo, "Sharing")
         self._repo = repo
+        self._images: list[dict[str, Any]] = []
         self._versions: list[dict[str, Any]] = []
 
     @classmethod
@@ -46,15 +47,15 @@ class Sharing(Construct):
             Stack.of(resource).node.add_dependency(roles)
         for each in statements:
             about = each.resources[0]
+            shared = each.to_json() | {"Principal": {"AWS": role_arn}}
             if about.startswith(permissions.bucket_arn):
-                repo.bucket.add_to_resource_policy(_statement(each, role_arn, each.resources))
+                repo.resources.bucket.share(shared)
             elif about == permissions.images_arn:
-                # The policy of an image repository or of a key is about that one: it names no resource.
-                repo.images.add_to_resource_policy(_statement(each, role_arn))
+                self._share_images(shared)
             elif key is not None and about == permissions.key_arn:
-                key.add_to_resource_policy(_statement(each, role_arn, ["*"]))
-            elif about == repo.package_arn:
-                self._share_versions(each, role_arn)
+                key.add_to_resource_policy(on_key(each.actions, role_arn, each.conditions))
+            elif about == permissions.package_arn:
+                self._share_versions(shared)
 
     def let_service_pull(self, account: str) -> None:
         """Let SageMaker look at the images when it makes a model in another account."""
@@ -62,23 +63,30 @@ class Sharing(Construct):
         # "... does not grant ... permission to sagemaker.amazonaws.com service principal".
         images = self._repo.permissions.images_arn
         pulls = [each for each in self._repo.permissions.pull() if images in each.resources]
-        allowed = iam.PolicyStatement(
-            actions=[action for each in pulls for action in each.actions],
-            principals=[iam.ServicePrincipal("sagemaker.amazonaws.com")],
-            conditions={"StringEquals": {"aws:SourceAccount": account}},
+        allowed = Allow(
+            [action for each in pulls for action in each.actions],
+            [images],
+            {"StringEquals": {"aws:SourceAccount": account}},
         )
-        self._repo.images.add_to_resource_policy(allowed)
+        self._share_images(allowed.to_json() | {"Principal": {"Service": "sagemaker.amazonaws.com"}})
 
-    def _share_versions(self, allow: Allow, role_arn: str) -> None:
-        self._versions.append(allow.to_json() | {"Principal": {"AWS": role_arn}})
-        policy = {"Version": "2012-10-17", "Statement": self._versions}
-        self._repo.package_group.add_property_override("ModelPackageGroupPolicy", policy)
+    def _share_images(self, statement: dict[str, Any]) -> None:
+        # The policy of an image repository is about that one: it names no resource.
+        del statement["Resource"]
+        self._images.append(statement)
+        self._repo.resources.images.change("RepositoryPolicyText", _policy(self._images))
+
+    def _share_versions(self, statement: dict[str, Any]) -> None:
+        self._versions.append(statement)
+        self._repo.resources.versions.change("ModelPackageGroupPolicy", _policy(self._versions))
 
 
-def _statement(allow: Allow, role_arn: str, resources: Iterable[str] | None = None) -> iam.PolicyStatement:
-    return iam.PolicyStatement(
-        actions=list(allow.actions),
-        principals=[iam.ArnPrincipal(role_arn)],
-        resources=list(resources) if resources is not None else None,
-        conditions=allow.conditions,
-    )
+def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def on_key(actions: Iterable[str], role_arn: str, conditions: Mapping[str, Any] | None = None) -> iam.PolicyStatement:
+    """What a role may do with a key, for the key's policy."""
+    # It is about that key: it names no other resource.
+    principal = iam.ArnPrincipal(role_arn)
+    return iam.PolicyStatement(actions=list(actions), principals=[principal], resources=["*"], conditions=conditions)

@@ -10,14 +10,19 @@ from aws_cdk import Environment, Stack, Stage, Token, region_info
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from ._deploy_action import start_deployment
 from ._endpoint_permissions import EndpointPermissions
 from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
-from ._sharing import Sharing
+from ._resource import stack_of
+from ._role import OwnRole
+from ._sharing import Sharing, on_key
 from .artifact_repo import MlArtifactRepo
 from .hosting import Hosting, Serverless
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
+
+    from ._bucket import PrivateBucket
 
 _ROLES = ("model", "deployment", "pipeline", "release")
 _PROJECTS = ("prepare", "verify")
@@ -38,7 +43,7 @@ def target_environment(
     Raises:
         ValueError: if an endpoint cannot be released to there.
     """
-    home = Stack.of(scope)
+    home = stack_of(scope)
     account = env.account if env.account is not None else home.account
     region = env.region if env.region is not None else home.region
     if account == home.account and region == home.region:
@@ -100,7 +105,7 @@ class TargetEnvironment:
 
     def __init__(self, scope: Construct, *, account: str, endpoint_name: str, repo: MlArtifactRepo) -> None:
         """Define the stack; its roles come with :meth:`add_roles`."""
-        home = Stack.of(scope)
+        home = stack_of(scope)
         self._home, self._region, self._repo = home.account, home.region, repo
         # Written out: CDK tells another account from its own by ARNs that it can read.
         self._partition = region_info.RegionInfo.get(self._region).partition or "aws"
@@ -118,6 +123,10 @@ class TargetEnvironment:
             iam.Role.from_role_arn(scope, construct_id, self._role_arn(account, name), mutable=False)
             for construct_id, name in (("PipelineRole", "pipeline"), ("DeploymentRole", "deployment"))
         )
+
+    def role_arn(self, name: str) -> str:
+        """One of the roles there."""
+        return self._role_arn(self.account, name)
 
     def _role_arn(self, account: str, name: str) -> str:
         return f"arn:{self._partition}:iam::{account}:role/{self.names[name]}"
@@ -156,36 +165,28 @@ class TargetEnvironment:
         return found
 
     def add_roles(
-        self, there: EndpointPermissions, hosting: Hosting, deployment: iam.IRole, others: Iterable[Allow]
+        self, there: EndpointPermissions, hosting: Hosting, deployment_role_arn: str, others: Iterable[Allow]
     ) -> None:
         """Define what the pipeline and its programs assume.
 
         Args:
             there: The permissions on the endpoint, as they are written there.
             hosting: How the model is served.
-            deployment: What CloudFormation deploys with.
+            deployment_role_arn: What CloudFormation deploys with.
             others: What the other roles of the stack may do.
         """
-        pipeline = self.narrowed([*there.start_deployment(deployment), *_read_artifacts(there.repo)])
+        pipeline = self.narrowed(
+            [*start_deployment(there.stack_name, deployment_role_arn), *_read_artifacts(there.repo)]
+        )
         release = there.look_after(hosting)
-        home = iam.AccountPrincipal(self._home)
+        home = {"Principal": {"AWS": f"arn:${{AWS::Partition}}:iam::{self._home}:root"}}
         # The two roles may not be there yet, so they are a condition: a principal would have to exist.
         projects = [self._role_arn(self._home, each) for each in _PROJECTS]
-        programs = home.with_conditions({"ArnEquals": {"aws:PrincipalArn": projects}})
+        programs = home | {"Condition": {"ArnEquals": {"aws:PrincipalArn": projects}}}
         # The name of the pipeline's role is not known here; its account decides who may assume this one.
-        self._role("PipelineRole", "pipeline", home, pipeline)
-        self._role("ReleaseRole", "release", programs, release)
+        OwnRole(self.stack, "PipelineRole", home, pipeline, role_name=self.names["pipeline"])
+        OwnRole(self.stack, "ReleaseRole", programs, release, role_name=self.names["release"])
         acknowledge(self.stack, lambda: wildcards(self.stack, [*others, *pipeline, *release]))
-
-    def _role(self, construct_id: str, name: str, principal: iam.IPrincipal, allows: list[Allow]) -> None:
-        document = {"Version": "2012-10-17", "Statement": [each.to_json() for each in allows]}
-        iam.Role(
-            self.stack,
-            construct_id,
-            role_name=self.names[name],
-            assumed_by=principal,
-            inline_policies={"Release": iam.PolicyDocument.from_json(document)},
-        )
 
     def share(self, model: Iterable[Allow], deployment: Iterable[Allow]) -> None:
         """Let the roles use the home of the model.
@@ -199,12 +200,26 @@ class TargetEnvironment:
         sharing.let(self._role_arn(self.account, "deployment"), deployment, self.stack)
         sharing.let_service_pull(self.account)
 
+    def let_read(self, artifacts: PrivateBucket) -> None:
+        """Let the pipeline's role there read what the actions hand on, in the policies of bucket and key."""
+        role_arn = self.role_arn("pipeline")
+        for allow in _read_bucket(artifacts.arn):
+            artifacts.share(allow.to_json() | {"Principal": {"AWS": role_arn}})
+        if artifacts.key is not None:
+            artifacts.key.add_to_resource_policy(on_key(_USE_KEY, role_arn))
+
+
+_USE_KEY = ("kms:Decrypt", "kms:DescribeKey")
+
 
 def _read_artifacts(repo: RepoPermissions) -> list[Allow]:
-    # The pipeline's own bucket and key, which let this role in by policies that CDK writes.
+    # The pipeline's own bucket and key, whose policies let this role in.
     keys = [repo.key_arn] if repo.key_arn is not None else []
+    return [*_read_bucket(repo.bucket_arn), Allow(_USE_KEY, keys)]
+
+
+def _read_bucket(bucket_arn: str) -> list[Allow]:
     return [
-        Allow(["s3:GetObject", "s3:GetObjectVersion"], [f"{repo.bucket_arn}/*"]),
-        Allow(["s3:GetBucketLocation", "s3:ListBucket"], [repo.bucket_arn]),
-        Allow(["kms:Decrypt", "kms:DescribeKey"], keys),
+        Allow(["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket_arn}/*"]),
+        Allow(["s3:GetBucketLocation", "s3:ListBucket"], [bucket_arn]),
     ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from aws_cdk import Aws
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
-from aws_cdk import aws_sns as sns
-
+from ._action import PlainAction
 from ._choice import choice_namespace
+from ._permissions import Allow
 from .stage import StageInput, build_before, check_stage_name
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
+    from aws_cdk import aws_sns as sns
 
 
 class Approval:
@@ -43,21 +45,28 @@ class Approval:
         Raises:
             ValueError: if no build came before: there is nothing to approve.
         """
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         build = build_before(given, self.stage_name, "approval", "approves")
-        bucket = build.repo.bucket_name
-        chosen: list[codepipeline.IAction] = []
+        chosen = []
         if given.version is not None:
             namespace = choice_namespace(self.stage_name)
             chosen = [build.choose(given, namespace=namespace)]
             given = replace(given, chosen_by=namespace)
-        question = actions.ManualApprovalAction(
-            action_name="Approve",
+        bucket, topic_arn = build.repo.permissions.bucket_name, self._topic.topic_arn if self._topic else None
+        page = f"https://${{AWS::Region}}.console.aws.amazon.com/s3/object/{bucket}"
+        question = PlainAction(
+            name="Approve",
+            category="Approval",
+            provider="Manual",
             run_order=1 + len(chosen),
-            additional_information=given.variable("SUMMARY"),
-            external_entity_link=(
-                f"https://{Aws.REGION}.console.aws.amazon.com/s3/object/{bucket}"
-                f"?prefix={given.variable('EVALUATION_KEY')}"
-            ),
-            notification_topic=self._topic,
+            configuration={
+                "NotificationArn": topic_arn,
+                "CustomData": given.variable("SUMMARY"),
+                "ExternalEntityLink": f"{page}?prefix={given.variable('EVALUATION_KEY')}",
+            },
+            allows=[Allow(["sns:Publish"], [topic_arn])] if topic_arn is not None else [],
         )
         return [*chosen, question]

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from aws_cdk import CfnResource, RemovalPolicy
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
+from aws_cdk import RemovalPolicy
 from constructs import Construct
 
-from ._bucket import check_key_prefix, days, private_bucket
-from ._permissions import (
-    CDK_BUCKET_ACTIONS,
-    Allow,
-    RepoPermissions,
-    accept_dependencies,
-    acknowledge,
-    arn,
-    grant,
-    wildcards,
-)
+from ._bucket import PrivateBucket, check_key_prefix
+from ._data_folder import DataFolder
+from ._permissions import RepoPermissions, grant
+from ._resource import Resource, stack_of, token
 from .runtime.contract import MODEL_NAME_PATTERN
 from .runtime.schema import Schema
 
 if TYPE_CHECKING:
+    from aws_cdk import CfnResource
     from aws_cdk import aws_codecommit as codecommit
+    from aws_cdk import aws_ecr as ecr
+    from aws_cdk import aws_iam as iam
     from aws_cdk import aws_kms as kms
-    from aws_cdk import aws_s3_assets as s3_assets
+    from aws_cdk import aws_s3 as s3
 
 
-_SEED_FINDINGS = {
-    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]": (
-        "CDK's BucketDeployment lets its own function write its log with the policy that AWS keeps for that"
-    ),
-    "AwsSolutions-L1": "CDK's BucketDeployment chooses the version of Python that its own function was tested with",
-}
+@dataclass(frozen=True)
+class HomeResources:
+    """The resources of a repo that other accounts may be let into."""
+
+    bucket: PrivateBucket
+    images: Resource
+    versions: Resource
 
 
 class MlArtifactRepo(Construct):
@@ -45,16 +41,12 @@ class MlArtifactRepo(Construct):
 
     Attributes:
         model_name: The model's name, from which every job and resource name is made.
-        bucket: Holds ``data/``, ``runs/``, ``capture/`` and ``in-service/``. Versioned, TLS only, encrypted,
-            private; tells EventBridge about new objects, which is also the way to further notifications.
-        bucket_name: The bucket's name, which the deployment gives it.
-        data_bucket: Where the raw data is: ``bucket``, unless it was given.
         data_prefix: The prefix of the raw data, with a slash at its end.
-        images: The container images, tagged once and for all with the execution that built them.
         package_group: The model package group that versions are registered in, named like the model.
         schema: The declared columns, if they are declared.
         encryption_key: The customer managed key, if there is one.
         permissions: What the grants below give, as statements for the policies of this library's own roles.
+        resources: What this library's other constructs change.
     """
 
     def __init__(
@@ -95,95 +87,108 @@ class MlArtifactRepo(Construct):
             ValueError: if a name or a folder cannot be used.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         _check_model_name(model_name)
         _check_data(data_folder, data_bucket, data_prefix)
         self.model_name = model_name
         self.schema = schema
         self.encryption_key = encryption_key
         self.data_prefix = data_prefix
-        self.bucket = private_bucket(
+        self._removal_policy = removal_policy
+        bucket = PrivateBucket(
             self,
             "Bucket",
             key=encryption_key,
-            keeps=s3.LifecycleRule(
-                abort_incomplete_multipart_upload_after=days(7), noncurrent_version_expiration=days(90)
-            ),
-            removal_policy=removal_policy,
-            versioned=True,
-        )
-        _notify_eventbridge(self.bucket)
-        self.bucket_name = self.bucket.bucket_name
-        self.data_bucket: s3.IBucket = data_bucket if data_bucket is not None else self.bucket
-        self.images = _images(self, model_name, encryption_key, removal_policy)
-        # By its type alone: CDK's SageMaker module takes a tenth of a second to load, for one resource.
-        self.package_group = CfnResource(
-            self,
-            "Versions",
-            type="AWS::SageMaker::ModelPackageGroup",
-            properties={
-                "ModelPackageGroupName": model_name,
-                "ModelPackageGroupDescription": f"Released versions of {model_name}",
+            keeps={
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
             },
+            removal_policy=removal_policy,
+            VersioningConfiguration={"Status": "Enabled"},
+            # CDK's own switch brings a Lambda function, though CloudFormation can do it.
+            NotificationConfiguration={"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
         )
-        self.package_group.apply_removal_policy(removal_policy)
-        self._code = self._code_repository(code, removal_policy)
+        self.resources = HomeResources(bucket, self._define_images(bucket.key_arn), self._define_versions())
+        self.package_group: CfnResource = self.resources.versions.cfn
+        self._code = self._define_code(code) if isinstance(code, str) else code
+        self._data_bucket = data_bucket
         self.permissions = self._permissions(data_bucket)
         if data_folder is not None:
-            self._seed(data_folder)
+            DataFolder(self, data_folder, self.permissions)
 
-    def _code_repository(
-        self, code: codecommit.IRepository | str | None, removal_policy: RemovalPolicy
-    ) -> codecommit.IRepository | None:
-        if not isinstance(code, str):
-            return code
-        _check_code_name(code)
+    def _define_images(self, key_arn: str | None) -> Resource:
+        properties = {
+            "RepositoryName": self.model_name,
+            "ImageScanningConfiguration": {"ScanOnPush": True},
+            "ImageTagMutability": "IMMUTABLE",
+            "EncryptionConfiguration": None if key_arn is None else {"EncryptionType": "KMS", "KmsKey": key_arn},
+            "EmptyOnDelete": self._removal_policy == RemovalPolicy.DESTROY,
+        }
+        return Resource(self, "Images", "AWS::ECR::Repository", properties, removal_policy=self._removal_policy)
+
+    def _define_versions(self) -> Resource:
+        name = self.model_name
+        group = {"ModelPackageGroupName": name, "ModelPackageGroupDescription": f"Released versions of {name}"}
+        kind = "AWS::SageMaker::ModelPackageGroup"
+        return Resource(self, "Versions", kind, group, removal_policy=self._removal_policy)
+
+    def _define_code(self, name: str) -> codecommit.IRepository:
+        _check_code_name(name)
+        properties = {"RepositoryName": name}
+        Resource(self, "Code", "AWS::CodeCommit::Repository", properties, removal_policy=self._removal_policy)
         from aws_cdk import aws_codecommit as codecommit
 
-        repository = codecommit.Repository(self, "Code", repository_name=code)
-        repository.apply_removal_policy(removal_policy)
-        return repository
+        return codecommit.Repository.from_repository_name(self, "CodeByName", name)
 
     def _permissions(self, data_bucket: s3.IBucket | None) -> RepoPermissions:
-        bucket_arn = self.bucket.bucket_arn
-        key_arn = self.encryption_key.key_arn if self.encryption_key is not None else None
-        data_bucket_arn, data_key_arn = bucket_arn, key_arn
+        bucket, images = self.resources.bucket, self.resources.images
+        key_arn = bucket.key_arn
+        data_name, data_arn, data_key_arn = bucket.ref, bucket.arn, key_arn
         if data_bucket is not None:
-            data_bucket_arn, data_key = data_bucket.bucket_arn, data_bucket.encryption_key
+            data_name, data_arn = data_bucket.bucket_name, data_bucket.bucket_arn
+            data_key = data_bucket.encryption_key
             data_key_arn = data_key.key_arn if data_key is not None else None
         return RepoPermissions(
-            bucket_arn=bucket_arn,
+            model_name=self.model_name,
+            bucket_name=bucket.ref,
+            bucket_arn=bucket.arn,
             key_arn=key_arn,
-            data_bucket_arn=data_bucket_arn,
+            data_bucket_name=data_name,
+            data_bucket_arn=data_arn,
             data_prefix=self.data_prefix,
             data_key_arn=data_key_arn,
-            images_arn=self.images.repository_arn,
+            images_name=images.ref,
+            images_arn=images.arn,
         )
 
-    def _seed(self, folder: str) -> None:
-        from aws_cdk import aws_s3_assets as s3_assets
-        from aws_cdk import aws_s3_deployment as s3_deployment
+    @property
+    def bucket(self) -> s3.IBucket:
+        """Holds ``data/``, ``runs/``, ``capture/`` and ``in-service/``.
 
-        # Absolute, for the CDK kernel has a working folder of its own.
-        data = s3_assets.Asset(self, "DataFolder", path=str(Path(folder).resolve()))
-        seed = s3_deployment.BucketDeployment(
-            self,
-            "Data",
-            sources=[s3_deployment.Source.bucket(data.bucket, data.s3_object_key)],
-            destination_bucket=self.bucket,
-            destination_key_prefix=self.data_prefix,
-            prune=False,
-            retain_on_delete=True,
+        Versioned, TLS only, encrypted, private; tells EventBridge about new objects, which is also the way to further
+        notifications.
+        """
+        return self.resources.bucket.construct
+
+    @property
+    def bucket_name(self) -> str:
+        """The bucket's name, which the deployment gives it."""
+        return self.resources.bucket.token()
+
+    @property
+    def data_bucket(self) -> s3.IBucket:
+        """Where the raw data is: ``bucket``, unless it was given."""
+        return self._data_bucket if self._data_bucket is not None else self.bucket
+
+    @cached_property
+    def images(self) -> ecr.IRepository:
+        """The container images, tagged once and for all with the execution that built them."""
+        from aws_cdk import aws_ecr as ecr
+
+        images = self.resources.images
+        return ecr.Repository.from_repository_attributes(
+            images.cfn, "Repository", repository_name=images.token(), repository_arn=images.token("Arn")
         )
-        # The function belongs to the stack, for all of its deployments.
-        function = seed.handler_role.node.scope
-        if function is not None:
-            accept_dependencies(cast(CfnResource, function.node.default_child))
-            acknowledge(function, lambda: wildcards(self, [self._seeding(data)]) | _SEED_FINDINGS)
-
-    def _seeding(self, data: s3_assets.Asset) -> Allow:
-        copied = [f"{bucket_arn}/*" for bucket_arn in (data.bucket.bucket_arn, self.permissions.bucket_arn)]
-        because = "CDK's BucketDeployment gives its own function these, on the assets and on the bucket it fills"
-        return Allow(CDK_BUCKET_ACTIONS, copied, because=because)
 
     @property
     def code(self) -> codecommit.IRepository:
@@ -202,23 +207,22 @@ class MlArtifactRepo(Construct):
     @property
     def data_uri(self) -> str:
         """The S3 URI of the raw data, with a slash at its end."""
-        name = self.bucket_name if self.data_bucket is self.bucket else self.data_bucket.bucket_name
-        return f"s3://{name}/{self.data_prefix}"
+        return token(self.permissions.data_uri)
 
     @property
     def package_arn(self) -> str:
         """The ARN pattern of every version of the model."""
-        return f"{self.versions_arn}/*"
+        return token(self.permissions.package_arn)
 
     @property
     def versions_arn(self) -> str:
         """What the ARN of every version begins with: a slash and the version's number follow."""
-        return arn("sagemaker", f"model-package/{self.model_name}")
+        return token(self.permissions.versions_arn)
 
     @property
     def package_group_arn(self) -> str:
         """The ARN of the model package group."""
-        return arn("sagemaker", f"model-package-group/{self.model_name}")
+        return token(self.permissions.package_group_arn)
 
     def grant_read_data(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` list and read the raw data, and decrypt it where its bucket has a key."""
@@ -235,28 +239,6 @@ class MlArtifactRepo(Construct):
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` pull the model's images."""
         return grant(grantee, self.permissions.pull())
-
-
-def _notify_eventbridge(bucket: s3.Bucket) -> None:
-    # The L2's own switch brings a Lambda function, though CloudFormation can do it.
-    resource = cast(s3.CfnBucket, bucket.node.default_child)
-    resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
-    )
-
-
-def _images(scope: Construct, name: str, key: kms.IKey | None, removal_policy: RemovalPolicy) -> ecr.Repository:
-    return ecr.Repository(
-        scope,
-        "Images",
-        repository_name=name,
-        image_scan_on_push=True,
-        image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-        encryption=ecr.RepositoryEncryption.AES_256 if key is None else ecr.RepositoryEncryption.KMS,
-        encryption_key=key,
-        removal_policy=removal_policy,
-        empty_on_delete=removal_policy == RemovalPolicy.DESTROY,
-    )
 
 
 def _check_model_name(name: str) -> None:

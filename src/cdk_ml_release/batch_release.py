@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import jsii
-from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ._action import PlainAction
 from ._bucket import check_key_prefix
 from ._codebuild import RuntimeArchive, RuntimeProject
-from ._permissions import Allow, acknowledge, arn, grant, pass_to_sagemaker, read_prefixes, wildcards
+from ._permissions import Allow, acknowledge, arn, grant, pass_role, read_prefixes, wildcards
 from ._release_name import checked_release_name
+from ._resource import stack_of
 from ._sagemaker_role import run_container, sagemaker_role
 from ._transform_request import transform_request
 from .artifact_repo import MlArtifactRepo
@@ -21,6 +22,10 @@ from .jobs import TransformJob, check_whole_number
 from .runtime.batch_settings import BatchSettings
 from .runtime.contract import endpoint_record_key
 from .stage import SingleUse, StageInput, build_before, check_stage_name
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
+    from aws_cdk import aws_s3 as s3
 
 _EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
 
@@ -37,7 +42,6 @@ class BatchTransformRelease(Construct):
         repo: The home of the model.
         stage_name: The stage's name in a pipeline: the construct's id.
         batch_name: What models, jobs and the folder of the results are named after.
-        role: What the model's container runs as.
         rolls_back: A failed batch leaves the results of earlier ones as they are: there is nothing to go back to.
     """
 
@@ -72,6 +76,7 @@ class BatchTransformRelease(Construct):
             ValueError: if an argument is outside SageMaker's limits.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         check_stage_name("construct_id", construct_id)
         name = checked_release_name("batch_name", batch_name, repo.model_name, construct_id, "models and jobs")
         _check_input_prefix(input_prefix, own=input_bucket is None)
@@ -83,12 +88,12 @@ class BatchTransformRelease(Construct):
         self._use = SingleUse(construct_id, "BatchTransformRelease")
         self._input = self._read_input(input_bucket, input_prefix)
         model = self._run_model()
-        self.role = sagemaker_role(self, "Role", model)
+        self._role = sagemaker_role(self, "Role", model)
         document = transform_request(job, encrypted=repo.encryption_key is not None)
-        bucket_name = repo.bucket_name if input_bucket is None else input_bucket.bucket_name
+        bucket_name = repo.permissions.bucket_name if input_bucket is None else input_bucket.bucket_name
         settings = BatchSettings(
             batch_name=name,
-            bucket=repo.bucket_name,
+            bucket=repo.permissions.bucket_name,
             input_uri=f"s3://{bucket_name}/{input_prefix}",
             max_failed_records=max_failed_records,
             max_runtime_seconds=job.max_runtime_seconds,
@@ -98,7 +103,7 @@ class BatchTransformRelease(Construct):
             self,
             "Transform",
             program="runtime.batch",
-            archive=RuntimeArchive(self, {"transform.json": json.dumps(document, indent=1)}),
+            archive=RuntimeArchive(self, construct_id, {"transform.json": json.dumps(document, indent=1)}),
             environment=settings.to_environment(),
             allows=[*self._score(), *self._submit_jobs()],
             exports=["OUTPUT_URI", "FAILED_RECORDS"],
@@ -107,7 +112,7 @@ class BatchTransformRelease(Construct):
 
     def _values(self) -> dict[str, str]:
         key_arn = self.repo.permissions.key_arn
-        return {"ModelRoleArn": self.role.role_arn} | ({"KmsKeyArn": key_arn} if key_arn is not None else {})
+        return {"ModelRoleArn": self._role.arn} | ({"KmsKeyArn": key_arn} if key_arn is not None else {})
 
     def _read_input(self, bucket: s3.IBucket | None, prefix: str) -> list[Allow]:
         because = "the input is whatever was uploaded under its prefix"
@@ -140,7 +145,7 @@ class BatchTransformRelease(Construct):
             *permissions.write(endpoint_record_key(self.batch_name)),
             Allow(
                 ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"],
-                [self.repo.package_arn],
+                [self.repo.permissions.package_arn],
                 because="SageMaker numbers the versions",
             ),
         ]
@@ -157,13 +162,18 @@ class BatchTransformRelease(Construct):
                 because,
             ),
             Allow(job, [arn("sagemaker", f"transform-job/{name}-*")], because=because),
-            pass_to_sagemaker(self.role),
+            pass_role("sagemaker.amazonaws.com", self._role.arn),
             Allow(
                 ["logs:DescribeLogStreams", "logs:GetLogEvents"],
                 [f"{group}:*", f"{group}:log-stream:{name}-*"],
                 because="SageMaker names the log streams after the jobs",
             ),
         ]
+
+    @property
+    def role(self) -> iam.IRole:
+        """What the model's container runs as."""
+        return self._role.construct
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -192,11 +202,15 @@ class BatchTransformRelease(Construct):
         Raises:
             ValueError: if no build came before, or the stage is in a pipeline already.
         """
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         build_before(given, self.stage_name, "release", "releases")
         self._use.begin()
         environment = {"ML_EXECUTION_ID": _EXECUTION_ID, "ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}
         namespace = f"{self.stage_name}Transform"
-        return [self._transform.action("Transform", 1, given.source, environment, namespace=namespace)]
+        return [self._transform.action("Transform", 1, given, environment, namespace=namespace)]
 
 
 def _check_input_prefix(prefix: str, *, own: bool) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_codepipeline as codepipeline
 from constructs import Construct
 
+from ._action import PlainAction
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._job_requests import JobRequest, Placement, requests
 from ._network import private_network
-from ._permissions import Allow, acknowledge, arn, pass_to_sagemaker, wildcards
+from ._permissions import Allow, acknowledge, arn, pass_role, wildcards
+from ._resource import stack_of
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
@@ -22,7 +23,9 @@ from .runtime.contract import NEW_VERSION, BuildRun, BuildSettings
 from .stage import SingleUse, StageInput, check_stage_name
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
     from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_iam as iam
 
 _EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
 
@@ -33,8 +36,6 @@ class MlBuildStage(Construct):
     Attributes:
         repo: The home of the model.
         stage_name: The stage's name in a pipeline: the construct's id.
-        processing_role: What the preprocessing and evaluation containers run as.
-        training_role: What the training container runs as.
         security_group: What the jobs' network interfaces belong to; None without a VPC.
         rolls_back: A failed build leaves nothing behind that a roll-back would mend.
     """
@@ -72,6 +73,7 @@ class MlBuildStage(Construct):
             ValueError: if there is no gate, the name cannot be a stage's, or SageMaker would refuse a job.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         check_stage_name("construct_id", construct_id)
         gates = _gates(gate)
         preprocess, train, evaluate = preprocess or ProcessingJob(), train or TrainingJob(), evaluate or ProcessingJob()
@@ -81,8 +83,8 @@ class MlBuildStage(Construct):
         self._use = SingleUse(construct_id, "MlBuildStage")
         processing = [*self._run_job("ProcessingJobs", vpc), *repo.permissions.read_data()]
         training = self._run_job("TrainingJobs", vpc)
-        self.processing_role = sagemaker_role(self, "ProcessingRole", processing)
-        self.training_role = sagemaker_role(self, "TrainingRole", training)
+        self._processing_role = sagemaker_role(self, "ProcessingRole", processing)
+        self._training_role = sagemaker_role(self, "TrainingRole", training)
         placement, values = self._place(vpc, any(job.instance_count > 1 for job in (preprocess, train, evaluate)))
         archive = self._archive(requests(preprocess, train, evaluate, placement))
         self._container = self._container_project(archive, container_folder)
@@ -103,7 +105,8 @@ class MlBuildStage(Construct):
             each.check(self.repo.model_name)
         files = {f"{each.verb}.json": json.dumps(each.document, indent=1) for each in documents}
         schema = self.repo.schema
-        return RuntimeArchive(self, files | ({"schema.json": schema.to_json()} if schema is not None else {}))
+        more = {"schema.json": schema.to_json()} if schema is not None else {}
+        return RuntimeArchive(self, self.stage_name, files | more)
 
     def _container_project(self, archive: RuntimeArchive, folder: str) -> RuntimeProject:
         permissions = self.repo.permissions
@@ -119,7 +122,7 @@ class MlBuildStage(Construct):
             "Container",
             program="runtime.container",
             archive=archive,
-            environment={"ML_REPOSITORY_URI": self.repo.images.repository_uri, "ML_CONTAINER_FOLDER": folder},
+            environment={"ML_REPOSITORY_URI": permissions.images_uri, "ML_CONTAINER_FOLDER": folder},
             allows=[*permissions.pull(), Allow(push, [permissions.images_arn])],
             exports=["IMAGE_URI"],
             builds_containers=True,
@@ -136,10 +139,10 @@ class MlBuildStage(Construct):
             archive=archive,
             environment=BuildSettings(
                 model_name=repo.model_name,
-                bucket=repo.bucket_name,
-                data_uri=repo.data_uri,
+                bucket=repo.permissions.bucket_name,
+                data_uri=repo.permissions.data_uri,
                 package_group=repo.model_name,
-                versions_arn=repo.versions_arn,
+                versions_arn=repo.permissions.versions_arn,
                 gates=tuple(each.gate for each in gates),
                 values=values,
             ).to_environment(),
@@ -149,7 +152,7 @@ class MlBuildStage(Construct):
 
     def _place(self, vpc: ec2.IVpc | None, distributed: bool) -> tuple[Placement, dict[str, str]]:
         """Where the jobs run, and what stands for it in their requests once the stack is deployed."""
-        values = {"ProcessingRoleArn": self.processing_role.role_arn, "TrainingRoleArn": self.training_role.role_arn}
+        values = {"ProcessingRoleArn": self._processing_role.arn, "TrainingRoleArn": self._training_role.arn}
         key_arn = self.repo.permissions.key_arn
         if key_arn is not None:
             values["KmsKeyArn"] = key_arn
@@ -183,7 +186,7 @@ class MlBuildStage(Construct):
                 [arn("sagemaker", f"training-job/{name}-train-*")],
                 because=run,
             ),
-            pass_to_sagemaker(self.processing_role, self.training_role),
+            pass_role("sagemaker.amazonaws.com", self._processing_role.arn, self._training_role.arn),
             Allow(
                 ["logs:DescribeLogStreams", "logs:GetLogEvents"],
                 [text for group in groups for text in (f"{group}:*", f"{group}:log-stream:{name}-*")],
@@ -201,11 +204,23 @@ class MlBuildStage(Construct):
             *(permissions.write("runs/*/baseline/*", run) if repo.schema is not None else []),
             Allow(
                 ["sagemaker:CreateModelPackage"],
-                [repo.package_group_arn, repo.package_arn],
+                [permissions.package_group_arn, permissions.package_arn],
                 because="SageMaker numbers the versions",
             ),
-            Allow(["sagemaker:DescribeModelPackage"], [repo.package_arn], because="SageMaker numbers the versions"),
+            Allow(
+                ["sagemaker:DescribeModelPackage"], [permissions.package_arn], because="SageMaker numbers the versions"
+            ),
         ]
+
+    @property
+    def processing_role(self) -> iam.IRole:
+        """What the preprocessing and evaluation containers run as."""
+        return self._processing_role.construct
+
+    @property
+    def training_role(self) -> iam.IRole:
+        """What the training container runs as."""
+        return self._training_role.construct
 
     def variable(self, name: str) -> str:
         """The pipeline variable that later actions read a result of this build from.
@@ -219,7 +234,7 @@ class MlBuildStage(Construct):
         """
         return f"#{{{self.stage_name}Evaluate.{name}}}"
 
-    def choose(self, given: StageInput, *, namespace: str) -> codepipeline.IAction:
+    def choose(self, given: StageInput, *, namespace: str) -> PlainAction:
         """An action that chooses what is released: this build's model, or the registered version that is asked for.
 
         Args:
@@ -227,7 +242,7 @@ class MlBuildStage(Construct):
             namespace: Where later actions find the choice.
         """
         asked = {"ML_EXECUTION_ID": _EXECUTION_ID, "ML_MODEL_VERSION": given.version or NEW_VERSION}
-        return self._jobs.action("Choose", 1, given.source, asked | {"ML_TASK": "choose"}, namespace=namespace)
+        return self._jobs.action("Choose", 1, given, asked | {"ML_TASK": "choose"}, namespace=namespace)
 
     def actions(self, given: StageInput) -> list[codepipeline.IAction]:
         """The stage's actions: Container, Preprocess, Train, Evaluate, one after the other.
@@ -238,6 +253,10 @@ class MlBuildStage(Construct):
         Raises:
             ValueError: if the stage is in a pipeline already.
         """
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         self._use.begin()
         names = {task: f"{self.stage_name}{task}" for task in ("Container", "Preprocess", "Train", "Evaluate")}
         image = BuildRun(
@@ -252,7 +271,7 @@ class MlBuildStage(Construct):
             ("Evaluate", self._jobs, model | {"ML_TASK": "evaluate"}),
         )
         return [
-            project.action(name, order, given.source, environment, namespace=names[name])
+            project.action(name, order, given, environment, namespace=names[name])
             for order, (name, project, environment) in enumerate(runs, start=1)
         ]
 

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Unpack
 
 import jsii
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from ._action import PlainAction
 from ._codebuild import RuntimeArchive
+from ._deploy_action import deploy_action
 from ._endpoint_metrics import MetricOptions, endpoint_metric
 from ._endpoint_permissions import EndpointPermissions
 from ._endpoint_roles import EndpointRoles
@@ -20,6 +20,7 @@ from ._network import private_network
 from ._permissions import acknowledge, grant, wildcards
 from ._release_name import checked_release_name
 from ._release_plan import release_plan
+from ._resource import stack_of
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
 from .endpoint_template import EndpointTemplate
@@ -32,8 +33,10 @@ from .traffic import TrafficShift
 if TYPE_CHECKING:
     from aws_cdk import Environment, Stack
     from aws_cdk import aws_cloudwatch as cloudwatch
+    from aws_cdk import aws_codepipeline as codepipeline
     from aws_cdk import aws_ec2 as ec2
 
+    from ._bucket import PrivateBucket
     from ._target_environment import TargetEnvironment
 
 
@@ -48,8 +51,6 @@ class SageMakerEndpointRelease(Construct):
         stack_name: The name of the CloudFormation stack that holds the endpoint.
         hosting: How the model is served.
         captures: Whether requests and answers are kept, so that they can be monitored.
-        role: What the model's container runs as.
-        deployment_role: What CloudFormation deploys with: it can touch this endpoint only.
         roles_stack: The stack of these roles, if the endpoint is in another account; else None. A pipeline of your
             own, in a stack of its own, must depend on it.
         security_group: What the containers' network interfaces belong to; None without a VPC.
@@ -106,6 +107,7 @@ class SageMakerEndpointRelease(Construct):
             ValueError: if an argument is outside SageMaker's limits, or two cannot be combined.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         check_stage_name("construct_id", construct_id)
         name = checked_release_name(
             "endpoint_name", endpoint_name, repo.model_name, construct_id, "models and configurations"
@@ -127,8 +129,9 @@ class SageMakerEndpointRelease(Construct):
         self._target = self._other_account(env, vpc) if env is not None else None
         self.roles_stack: Stack | None = self._target.stack if self._target is not None else None
         self._shadows = isinstance(self.hosting, RealTime) and self.hosting.shadow is not None
+        home = repo.permissions
         self._permissions = EndpointPermissions(
-            endpoint_name=name, stack_name=self.stack_name, repo=repo.permissions, package_arn=repo.package_arn
+            endpoint_name=name, stack_name=self.stack_name, repo=home, package_arn=home.package_arn
         )
         network = private_network(self, vpc, f"Endpoint {name}") if vpc is not None else None
         self.security_group: ec2.ISecurityGroup | None = network.group if network is not None else None
@@ -139,7 +142,7 @@ class SageMakerEndpointRelease(Construct):
             hosting=self.hosting,
             scales=scaling is not None,
         )
-        self.role, self.deployment_role, may = roles.define(
+        self._role, self._deployment_role, may = roles.define(
             captures=plan.capture_percentage > 0,
             in_vpc=vpc is not None,
             alarms=plan.traffic is not None,
@@ -163,11 +166,11 @@ class SageMakerEndpointRelease(Construct):
         settings = ReleaseSettings(
             endpoint_name=name,
             stack_name=self.stack_name,
-            bucket=repo.bucket_name,
+            bucket=home.bucket_name,
             parameters={each: value for each, value in known.items() if each in template["Parameters"]},
             target_role=self._target.assumed_role_arn if self._target is not None else "",
         )
-        archive = RuntimeArchive(self, {"endpoint.template.json": json.dumps(template, indent=1)})
+        archive = RuntimeArchive(self, construct_id, {"endpoint.template.json": json.dumps(template, indent=1)})
         files = ["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])]
         self._prepare = roles.prepare(archive, settings, files)
         self._verify = roles.verify(archive, settings)
@@ -183,9 +186,9 @@ class SageMakerEndpointRelease(Construct):
 
     def _known(self, auto_rollback: AutoRollback | None) -> dict[str, str]:
         """What the deployed stack knows of the endpoint's parameters."""
-        bucket = self.repo.bucket_name
+        bucket = self.repo.permissions.bucket_name
         values = {
-            "ModelRoleArn": self.role.role_arn,
+            "ModelRoleArn": self._role.arn if self._target is None else self._target.role_arn("model"),
             "CaptureUri": f"s3://{bucket}/capture",
             "AsyncUri": f"s3://{bucket}/async/{self.endpoint_name}",
             "KmsKeyArn": self.repo.permissions.key_arn or "",
@@ -196,6 +199,21 @@ class SageMakerEndpointRelease(Construct):
             topics = {"SuccessTopicArn": self.hosting.success_topic, "ErrorTopicArn": self.hosting.error_topic}
             values |= {name: topic.topic_arn for name, topic in topics.items() if topic is not None}
         return values
+
+    def share_artifacts(self, artifacts: PrivateBucket) -> None:
+        """Let the role in another account that starts CloudFormation read what the pipeline's actions hand on."""
+        if self._target is not None:
+            self._target.let_read(artifacts)
+
+    @property
+    def role(self) -> iam.IRole:
+        """What the model's container runs as."""
+        return self._role.construct
+
+    @property
+    def deployment_role(self) -> iam.IRole:
+        """What CloudFormation deploys with: it can touch this endpoint only."""
+        return self._deployment_role.construct
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -252,32 +270,33 @@ class SageMakerEndpointRelease(Construct):
         Raises:
             ValueError: if no build came before, or the stage is in a pipeline already.
         """
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         build_before(given, self.stage_name, "release", "releases")
         self._use.begin()
-        target = self._target
-        prepared = codepipeline.Artifact(f"{self.stage_name}Template")
+        target, prepared = self._target, f"{self.stage_name}Template"
         release = {"ML_RELEASE_NAME": f"#{{{self.stage_name}Prepare.RELEASE_NAME}}"}
         manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")}
-        steps = {"Shadow": "shadow.json"} if self._shadows else {}
-        steps |= {"Deploy": "configuration.json"}
+        steps = ({"Shadow": "shadow.json"} if self._shadows else {}) | {"Deploy": "configuration.json"}
         deployments = [
-            aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
-                action_name=name,
-                run_order=order,
+            deploy_action(
+                name,
+                order,
                 stack_name=self.stack_name,
-                template_path=prepared.at_path("template.json"),
-                template_configuration=prepared.at_path(configuration),
-                admin_permissions=False,
-                deployment_role=self.deployment_role if target is None else target.deployment_role,
+                prepared=prepared,
+                configuration=configuration,
+                deployment_role_arn=self._deployment_role.arn if target is None else target.role_arn("deployment"),
                 role=target.pipeline_role if target is not None else None,
+                role_arn=target.role_arn("pipeline") if target is not None else None,
             )
             for order, (name, configuration) in enumerate(steps.items(), start=2)
         ]
-        last = len(deployments) + 2
         return [
-            self._prepare.action(
-                "Prepare", 1, given.source, manifest, namespace=f"{self.stage_name}Prepare", output=prepared
-            ),
+            self._prepare.action("Prepare", 1, given, manifest, namespace=f"{self.stage_name}Prepare", output=prepared),
             *deployments,
-            self._verify.action("Verify", last, given.source, manifest | release, namespace=f"{self.stage_name}Verify"),
+            self._verify.action(
+                "Verify", len(deployments) + 2, given, manifest | release, namespace=f"{self.stage_name}Verify"
+            ),
         ]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, aws_codepipeline_actions
-from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import Duration
 from constructs import Construct
 
+from ._action import PlainAction
+from ._deploy_action import deploy_action
 from ._drift_monitor import drift_monitor
 from ._monitor_parts import Monitor, Watch
 from ._network import private_network
 from ._notifications import Notifications
 from ._permissions import acknowledge, wildcards
+from ._resource import stack_of
 from ._retrain_guard import RetrainGuard
 from .drift_limits import DriftLimits
 from .endpoint_release import SageMakerEndpointRelease
@@ -22,7 +24,9 @@ from .runtime.schema import Schema
 from .stage import SingleUse, StageInput, build_before, check_stage_name
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
     from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_iam as iam
     from aws_cdk import aws_sns as sns
 
 _EVERY_HOURS = (1, 2, 3, 4, 6, 8, 12, 24)
@@ -41,7 +45,6 @@ class ModelMonitorSchedule(Construct):
         stage_name: The stage's name in a pipeline: the construct's id.
         stack_name: The name of the CloudFormation stack of schedule and alarms.
         alarm_names: What the alarms are called.
-        role: What the jobs run as.
         on_drift: Whether and how alarms start the pipeline.
         rolls_back: The last schedule and alarms that were deployed take over again.
     """
@@ -83,6 +86,7 @@ class ModelMonitorSchedule(Construct):
             ValueError: if the endpoint cannot be watched, or a limit cannot be one.
         """
         super().__init__(scope, construct_id)
+        stack_of(self, scope)
         check_stage_name("construct_id", construct_id)
         name, schema, limits = endpoint.endpoint_name, _schema(endpoint), limits or DriftLimits()
         _check_features(limits, schema)
@@ -94,6 +98,7 @@ class ModelMonitorSchedule(Construct):
         watch = Watch(
             repo=endpoint.repo,
             schema=schema,
+            stage_name=construct_id,
             endpoint_name=name,
             stack_name=self.stack_name,
             hours=_hours(every),
@@ -103,8 +108,6 @@ class ModelMonitorSchedule(Construct):
         )
         self._monitor = monitor = self._define(watch, engine or MonitorEngine.drift_job())
         self.alarm_names = list(monitor.alarm_names)
-        self.role = monitor.role
-        self.deployment_role = monitor.deployment_role
         if notify is not None:
             Notifications(self, "Notifications", notify, monitor.notices)
         acknowledge(self, lambda: wildcards(self, [*monitor.may, *monitor.prepare.may()]))
@@ -126,26 +129,38 @@ class ModelMonitorSchedule(Construct):
         Raises:
             ValueError: if no build came before, or the stage is in a pipeline already.
         """
+        return [each.construct() for each in self.plain_actions(given)]
+
+    def plain_actions(self, given: StageInput) -> list[PlainAction]:
+        """The same, for :class:`MlPipeline`."""
         build_before(given, self.stage_name, "monitor", "watches")
         self._use.begin()
-        prepared = codepipeline.Artifact(f"{self.stage_name}Template")
-        manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")} if self._monitor.needs_manifest else {}
+        monitor, prepared = self._monitor, f"{self.stage_name}Template"
+        manifest = {"ML_MANIFEST_KEY": given.variable("MANIFEST_KEY")} if monitor.needs_manifest else {}
+        namespace = f"{self.stage_name}Prepare"
         return [
-            self._monitor.prepare.action(
-                "Prepare", 1, given.source, manifest, namespace=f"{self.stage_name}Prepare", output=prepared
-            ),
-            aws_codepipeline_actions.CloudFormationCreateUpdateStackAction(
-                action_name="Deploy",
-                run_order=2,
+            monitor.prepare.action("Prepare", 1, given, manifest, namespace=namespace, output=prepared),
+            deploy_action(
+                "Deploy",
+                2,
                 stack_name=self.stack_name,
-                template_path=prepared.at_path("template.json"),
-                template_configuration=prepared.at_path("configuration.json"),
-                admin_permissions=False,
-                deployment_role=self.deployment_role,
+                prepared=prepared,
+                configuration="configuration.json",
+                deployment_role_arn=monitor.deployment_role.arn,
             ),
         ]
 
-    def retrain(self, pipeline: codepipeline.Pipeline) -> None:
+    @property
+    def role(self) -> iam.IRole:
+        """What the jobs run as."""
+        return self._monitor.role.construct
+
+    @property
+    def deployment_role(self) -> iam.IRole:
+        """What CloudFormation deploys schedule and alarms with."""
+        return self._monitor.deployment_role.construct
+
+    def retrain(self, pipeline: codepipeline.IPipeline) -> None:
         """Let the alarms start a pipeline, as ``on_drift`` has it; :class:`MlPipeline` does this by itself.
 
         Args:
@@ -154,6 +169,10 @@ class ModelMonitorSchedule(Construct):
         Raises:
             ValueError: if the monitor was defined without ``on_drift``.
         """
+        self.retrain_by_name(pipeline.pipeline_name, pipeline.pipeline_arn)
+
+    def retrain_by_name(self, pipeline_name: str, pipeline_arn: str) -> None:
+        """The same, for a pipeline that is no construct of CDK's."""
         if self.on_drift is None:
             raise ValueError(
                 f"'on_drift' must be given to the ModelMonitorSchedule '{self.stage_name}' before it can start a "
@@ -163,7 +182,8 @@ class ModelMonitorSchedule(Construct):
             self,
             "Retrain",
             retrain=self.on_drift,
-            pipeline=pipeline,
+            pipeline_name=pipeline_name,
+            pipeline_arn=pipeline_arn,
             endpoint_name=self.endpoint.endpoint_name,
             alarm_names=self._monitor.retraining_alarms,
         )

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Token
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
 from constructs import Construct
 
-from ._permissions import Allow
+from ._action import PlainAction
+from ._permissions import Allow, arn
 
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
+    from aws_cdk import aws_codepipeline as codepipeline
     from aws_cdk import aws_s3 as s3
 
-_NAMESPACE = "Source"
+SOURCE = "Source"
+"""What stage, action and artifact of the source are called, and where its variables are."""
+
 # Connections were renamed; both names are in use.
 _CONNECTION_ARN = re.compile(r"arn:[a-z-]+:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/.+")
 
@@ -29,9 +31,8 @@ class Source:
 
     commit: str
     """The pipeline variable that names the revision."""
-    _define: Callable[[Construct, codepipeline.Artifact], actions.Action]
-    permissions: tuple[Allow, ...] = ()
-    """What the pipeline's role must be allowed beside what CDK gives it."""
+    plain: PlainAction
+    """What fetches the source into an artifact called ``Source``."""
 
     @classmethod
     def code_commit(cls, repository: codecommit.IRepository | str, *, branch: str = "main") -> Source:
@@ -47,18 +48,23 @@ class Source:
         _check_named("branch", branch)
         if isinstance(repository, str):
             _check_named("repository", repository)
-
-        def define(scope: Construct, output: codepipeline.Artifact) -> actions.Action:
-            return actions.CodeCommitSourceAction(
-                action_name="Source",
-                repository=_existing(scope, repository) if isinstance(repository, str) else repository,
-                branch=branch,
-                output=output,
-                trigger=actions.CodeCommitTrigger.EVENTS,
-                variables_namespace=_NAMESPACE,
-            )
-
-        return cls(f"#{{{_NAMESPACE}.CommitId}}", define)
+            name, repository_arn = repository, arn("codecommit", repository)
+        else:
+            name, repository_arn = repository.repository_name, repository.repository_arn
+        verbs = ["GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus", "CancelUploadArchive"]
+        pushed = {
+            "source": ["aws.codecommit"],
+            "resources": [repository_arn],
+            "detail-type": ["CodeCommit Repository State Change"],
+            "detail": {"event": ["referenceCreated", "referenceUpdated"], "referenceName": [branch]},
+        }
+        action = _action(
+            "CodeCommit",
+            {"RepositoryName": name, "BranchName": branch, "PollForSourceChanges": False},
+            [Allow([f"codecommit:{verb}" for verb in verbs], [repository_arn])],
+            started_by=pushed,
+        )
+        return cls(f"#{{{SOURCE}.CommitId}}", action)
 
     @classmethod
     def connection(cls, connection_arn: str, *, repository: str, branch: str = "main") -> Source:
@@ -82,21 +88,18 @@ class Source:
         if not owner or not name:
             raise ValueError(f"'repository' must be '<owner>/<name>', got {repository!r}; add the owner")
 
-        def define(scope: Construct, output: codepipeline.Artifact) -> actions.Action:
-            return actions.CodeStarConnectionsSourceAction(
-                action_name="Source",
-                connection_arn=connection_arn,
-                owner=owner,
-                repo=name,
-                branch=branch,
-                output=output,
-                trigger_on_push=True,
-                variables_namespace=_NAMESPACE,
-            )
-
-        # CDK gives the action the permission by the service's older name, which a newer connection does not know.
-        use = Allow(["codeconnections:UseConnection"], [connection_arn])
-        return cls(f"#{{{_NAMESPACE}.CommitId}}", define, (use,))
+        action = _action(
+            "CodeStarSourceConnection",
+            {"ConnectionArn": connection_arn, "FullRepositoryId": repository, "BranchName": branch},
+            # Connections were renamed: a newer one does not know the service's older name.
+            [
+                Allow(
+                    ["codestar-connections:UseConnection", "codeconnections:UseConnection"],
+                    [connection_arn],
+                )
+            ],
+        )
+        return cls(f"#{{{SOURCE}.CommitId}}", action)
 
     @classmethod
     def s3(cls, bucket: s3.IBucket, *, key: str) -> Source:
@@ -112,27 +115,39 @@ class Source:
         if not Token.is_unresolved(key) and not re.fullmatch(r"[^/].*\.zip", key):
             raise ValueError(f"'key' must name a zip archive, got {key!r}; CodePipeline unpacks nothing else")
 
-        def define(scope: Construct, output: codepipeline.Artifact) -> actions.Action:
-            return actions.S3SourceAction(
-                action_name="Source",
-                bucket=bucket,
-                bucket_key=key,
-                output=output,
-                trigger=actions.S3Trigger.POLL,
-                variables_namespace=_NAMESPACE,
-            )
+        bucket_arn, bucket_key = bucket.bucket_arn, bucket.encryption_key
+        action = _action(
+            "S3",
+            {"S3Bucket": bucket.bucket_name, "S3ObjectKey": key, "PollForSourceChanges": True},
+            [
+                Allow(["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket_arn}/{key}"]),
+                Allow(["s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"], [bucket_arn]),
+                *([Allow(["kms:Decrypt"], [bucket_key.key_arn])] if bucket_key is not None else []),
+            ],
+        )
+        return cls(f"#{{{SOURCE}.VersionId}}", action)
 
-        return cls(f"#{{{_NAMESPACE}.VersionId}}", define)
-
-    def action(self, scope: Construct, output: codepipeline.Artifact) -> actions.Action:
-        """The pipeline action that fetches the source into ``output``."""
-        return self._define(scope, output)
+    def action(self, scope: Construct, output: codepipeline.Artifact) -> codepipeline.IAction:
+        """The action that fetches the source into ``output``, for a pipeline of CDK's."""
+        return replace(self.plain, outputs=[output.artifact_name or SOURCE]).construct()
 
 
-def _existing(scope: Construct, name: str) -> codecommit.IRepository:
-    from aws_cdk import aws_codecommit as codecommit
-
-    return codecommit.Repository.from_repository_name(scope, "SourceRepository", name)
+def _action(
+    provider: str,
+    configuration: Mapping[str, Any],
+    allows: Sequence[Allow],
+    started_by: Mapping[str, Any] | None = None,
+) -> PlainAction:
+    return PlainAction(
+        name=SOURCE,
+        category="Source",
+        provider=provider,
+        configuration=configuration,
+        outputs=[SOURCE],
+        namespace=SOURCE,
+        allows=allows,
+        started_by=started_by,
+    )
 
 
 def _check_named(argument: str, value: str) -> None:

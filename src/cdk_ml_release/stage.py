@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from aws_cdk import aws_codepipeline as codepipeline
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
+
+    from ._action import PlainAction
     from .build_stage import MlBuildStage
 
 
@@ -31,6 +33,11 @@ class StageInput:
     build: MlBuildStage | None = None
     version: str | None = None
     chosen_by: str | None = None
+
+    @cached_property
+    def source_name(self) -> str:
+        """What the artifact with the model's code is called."""
+        return self.source.artifact_name or ""
 
     def variable(self, name: str) -> str:
         """The pipeline variable that tells what is released, whether it was built just now or long ago.
@@ -60,6 +67,14 @@ class ReleaseStage(Protocol):
         """Whether CodePipeline goes back to the last successful execution of the stage when it fails."""
 
     def actions(self, given: StageInput) -> Sequence[codepipeline.IAction]:
+        """The stage's actions, given what earlier stages hand on."""
+
+
+@runtime_checkable
+class PlainStage(Protocol):
+    """A stage of this library's own: what stands in its place in a pipeline's template is known without CDK."""
+
+    def plain_actions(self, given: StageInput) -> Sequence[PlainAction]:
         """The stage's actions, given what earlier stages hand on."""
 
 

@@ -139,6 +139,10 @@ def words(value: Any) -> Any:
             return f"${{{name}.{attribute}}}"
         case {"Fn::Sub": str(text)}:
             return text
+        case {"Fn::Sub": [text, values]}:
+            for name, each in values.items():
+                text = text.replace(f"${{{name}}}", str(words(each)))
+            return text
         case {"Fn::Join": [delimiter, parts]}:
             return delimiter.join(str(words(part)) for part in parts)
         case dict():

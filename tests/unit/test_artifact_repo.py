@@ -1,13 +1,15 @@
 """MlArtifactRepo: the home of one model."""
 
 import pytest
-from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from cdk_ml_release import MlArtifactRepo
+
+from .conftest import Template
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 
@@ -100,7 +102,7 @@ def test_a_named_code_repository_is_created_and_kept(stack, template):
     (resource,) = [each for each in template(stack).resources.values() if "CodeCommit" in each["Type"]]
     assert resource["Properties"]["RepositoryName"] == "abalone-cicd-pipeline"
     assert KEPT.items() <= resource.items()
-    assert isinstance(repo.code, codecommit.Repository)
+    assert repo.code.repository_name == "abalone-cicd-pipeline"
 
 
 def test_a_code_repository_that_exists_is_taken_as_it_is(stack, template):
@@ -137,10 +139,33 @@ def test_a_local_folder_is_copied_to_the_data_prefix(stack, tmp_path, template):
     MlArtifactRepo(stack, "Repo", model_name="abalone", data_folder=str(tmp_path))
 
     made = template(stack)
-    copy = made.one("Custom::CDKBucketDeployment")
+    copy = made.one("Custom::MlDataFolder")
     (bucket,) = made.all("AWS::S3::Bucket")
     assert (copy["DestinationBucketName"], copy["DestinationBucketKeyPrefix"]) == (f"${{{bucket}}}", "data/")
-    assert (copy["Prune"], copy["RetainOnDelete"]) == (False, True)
+    (key,) = copy["SourceObjectKeys"]
+    assert (made.assembly / f"asset.{key.removesuffix('.zip')}" / "rows.csv").read_text() == "1,2\n"
+
+
+def test_other_rows_are_copied_again(app, tmp_path):
+    keys = []
+    for number, rows in enumerate(("1,2\n", "1,3\n", "1,3\n")):
+        (tmp_path / "rows.csv").write_text(rows)
+        stack = Stack(app, f"Test{number}")
+        MlArtifactRepo(stack, "Repo", model_name="abalone", data_folder=str(tmp_path))
+        keys.append(stack)
+    keys = [Template.of(each).one("Custom::MlDataFolder")["SourceObjectKeys"] for each in keys]
+
+    assert keys[0] != keys[1]
+    assert keys[1] == keys[2]
+
+
+def test_the_function_that_copies_may_write_under_the_data_prefix_only(stack, tmp_path, template):
+    MlArtifactRepo(stack, "Repo", model_name="abalone", data_folder=str(tmp_path))
+
+    made = template(stack)
+    (bucket,) = made.all("AWS::S3::Bucket")
+    assert made.allowed("RepoDataRole", "s3:PutObject") == [f"${{{bucket}.Arn}}/data/*"]
+    assert len(made.one("AWS::Lambda::Function")["Code"]["ZipFile"]) < 4096
 
 
 def test_a_repo_without_a_local_folder_needs_no_function(stack, repo, template):

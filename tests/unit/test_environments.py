@@ -32,7 +32,7 @@ from cdk_ml_release import (
 from cdk_ml_release.rehearsal.assembly import Assembly, AssemblyError
 from cdk_ml_release.runtime.contract import ReleaseSettings
 
-from .conftest import Template, words
+from .conftest import Template, listed, words
 
 HOME, THERE = "111111111111", "222222222222"
 OTHER = Environment(account=THERE)
@@ -167,7 +167,7 @@ def test_the_endpoint_is_told_the_model_role_that_is_there(made):
     home, _ = made
 
     told = ReleaseSettings.from_environment(home.environment("ProductionPrepare")).parameters
-    assert told["ModelRoleArn"] == f"arn:${{AWS::Partition}}:iam::{THERE}:role/abalone-production-model"
+    assert told["ModelRoleArn"] == f"{ROLE}-model"
 
 
 def test_the_bucket_lets_the_model_read_runs_and_write_what_is_captured(made):
@@ -226,7 +226,7 @@ def test_versions_are_for_the_role_that_makes_models_of_them(made):
     (statement,) = home.one("AWS::SageMaker::ModelPackageGroup")["ModelPackageGroupPolicy"]["Statement"]
     assert statement["Principal"] == {"AWS": f"{ROLE}-deployment"}
     assert statement["Action"] == ["sagemaker:DescribeModelPackage", "sagemaker:CreateModel"]
-    assert [each.rpartition(":")[2] for each in statement["Resource"]] == ["model-package/abalone/*"]
+    assert [each.rpartition(":")[2] for each in listed(statement["Resource"])] == ["model-package/abalone/*"]
 
 
 def test_two_other_accounts_are_both_let_in(two):
@@ -243,7 +243,7 @@ def test_what_the_roles_there_cannot_name_is_bound_to_the_home_account(made):
     _, there = made
     wide = [
         statement
-        for role in ("Role1", "DeploymentRole", "PipelineRole", "ReleaseRole")
+        for role in ("Role", "DeploymentRole", "PipelineRole", "ReleaseRole")
         for statement in there.statements(role)
         for resource in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
         if resource.startswith("arn:aws:s3:::*")
@@ -251,9 +251,9 @@ def test_what_the_roles_there_cannot_name_is_bound_to_the_home_account(made):
 
     assert len(wide) == 5
     assert all(AT_HOME.items() <= {key: each["Condition"][key] for key in AT_HOME}.items() for each in wide)
-    assert there.allowed("Role1", "s3:GetObject") == ["arn:aws:s3:::*/runs/*"]
-    assert there.allowed("Role1", "s3:PutObject") == ["arn:aws:s3:::*/capture/*"]
-    assert there.allowed("Role1", "kms:CreateGrant") == [f"arn:aws:kms:eu-central-1:{HOME}:key/*"]
+    assert there.allowed("Role", "s3:GetObject") == ["arn:aws:s3:::*/runs/*"]
+    assert there.allowed("Role", "s3:PutObject") == ["arn:aws:s3:::*/capture/*"]
+    assert there.allowed("Role", "kms:CreateGrant") == [f"arn:aws:kms:eu-central-1:{HOME}:key/*"]
     assert there.allowed("DeploymentRole", "sagemaker:DescribeModelPackage") == [
         f"arn:aws:sagemaker:eu-central-1:{HOME}:model-package/abalone/*"
     ]
@@ -278,7 +278,7 @@ def test_a_queue_there_has_its_objects_in_the_bucket_at_home(app):
     shared = json.dumps(statements_for(policy, "model"))
     assert "/async/abalone-production/input/*" in shared
     assert "capture" not in shared
-    assert "arn:aws:s3:::*/async/abalone-production/*" in there.allowed("Role1", "s3:PutObject")
+    assert "arn:aws:s3:::*/async/abalone-production/*" in there.allowed("Role", "s3:PutObject")
     assert any(
         "/async/abalone-production/input/*" in each for each in home.allowed("ProductionVerifyRole", "s3:PutObject")
     )

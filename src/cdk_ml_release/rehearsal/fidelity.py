@@ -93,6 +93,7 @@ RESOURCE_TYPES: Mapping[str, Known] = {
         "JSONata; Task (SDK operations), Choice, Wait, Pass, Succeed, Fail, Catch; retries at once; no Map, Parallel"
     ),
     "Custom::CDKBucketDeployment": _imitated("its archives are unpacked into the bucket, without the Lambda function"),
+    "Custom::MlDataFolder": _imitated("its archive is unpacked into the bucket, without the Lambda function"),
 }
 
 CONCEPTS: Mapping[str, Known] = {

@@ -45,6 +45,7 @@ def handlers(gateway: Gateway, account: Account) -> dict[str, Handler]:
         "AWS::CodeCommit::Repository": made.declared(account.repositories, "RepositoryName", "codecommit", ""),
         "AWS::Events::Rule": made.declared(account.rules, "Name", "events", "rule/"),
     }
+    copier = Played(made.deploy_files, made.nothing, lambda request, physical, _: made.deploy_files(request, physical))
     return {
         **declared,
         "AWS::ECR::Repository": Played(
@@ -57,9 +58,8 @@ def handlers(gateway: Gateway, account: Account) -> dict[str, Handler]:
         "AWS::IAM::Role": Played(made.create_role, made.delete_role, made.update_role, _by("RoleName", "Path")),
         "AWS::Lambda::Function": made.recorded("FunctionName", "lambda"),
         "AWS::Lambda::LayerVersion": made.recorded("LayerName", "lambda"),
-        "Custom::CDKBucketDeployment": Played(
-            made.deploy_files, made.nothing, lambda request, physical, _: made.deploy_files(request, physical)
-        ),
+        "Custom::CDKBucketDeployment": copier,
+        "Custom::MlDataFolder": copier,
         "AWS::KMS::Alias": made.recorded("AliasName"),
         "AWS::KMS::Key": Played(made.create_key, made.nothing),
         "AWS::Logs::LogGroup": Played(made.create_log_group, made.delete_log_group, None, _by("LogGroupName")),
@@ -124,7 +124,7 @@ class _Resources:
         return Played(create, self.nothing)
 
     def deploy_files(self, request: Request, physical: Physical | None = None) -> Physical:
-        """What CDK's BucketDeployment has its Lambda function do: unpack archives into a bucket."""
+        """What a Lambda function does for CDK's BucketDeployment or our data folder: unpack archives into a bucket."""
         s3, properties = self.aws("s3", request), request.properties
         prefix = properties.get("DestinationBucketKeyPrefix", "").strip("/")
         sources = zip(properties["SourceBucketNames"], properties["SourceObjectKeys"], strict=True)

@@ -158,7 +158,7 @@ class Performers:
             action, self._arn("codebuild", f"project/{name}"), "codebuild:StartBuild", "codebuild:BatchGetBuilds"
         )
         role = self.place.gateway.assume(project["ServiceRole"], "codebuild.amazonaws.com")
-        self._can_log(role, name)
+        self._can_log(role, _log_group(project, name))
         primary = configuration.get("PrimarySource", action.inputs[0])
         built = Build(
             place=self.place,
@@ -181,9 +181,9 @@ class Performers:
             self._store(execution, action, output, content, role)
         return Outcome(succeeded=True, variables=built.exported)
 
-    def _can_log(self, role: str, project: str) -> None:
+    def _can_log(self, role: str, group: str) -> None:
         for stream, act in (("", "logs:CreateLogStream"), (":log-stream:rehearsal", "logs:PutLogEvents")):
-            arn = self._arn("logs", f"log-group:/aws/codebuild/{project}{stream or ':*'}")
+            arn = self._arn("logs", f"log-group:{group}{stream or ':*'}")
             self.place.gateway.authorize(role, act, arn, {})
 
     def _approval(self, action: Action, execution: Execution, log: Callable[[str], None]) -> Outcome:
@@ -251,3 +251,9 @@ def _check_capabilities(template: Mapping[str, Any], given: str) -> None:
     makes_roles = any(each["Type"].startswith("AWS::IAM::") for each in template.get("Resources", {}).values())
     if makes_roles and "CAPABILITY" not in given:
         raise ActionFailed("Requires capabilities : [CAPABILITY_IAM]: the template makes IAM resources")
+
+
+def _log_group(project: Mapping[str, Any], name: str) -> str:
+    """Where CodeBuild writes the log of a project."""
+    logs = project.get("LogsConfig", {}).get("CloudWatchLogs", {})
+    return str(logs.get("GroupName") or f"/aws/codebuild/{name}")

@@ -1,0 +1,175 @@
+"""A pipeline as its template has it, as long as nobody needs it as a construct of CDK's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import RemovalPolicy
+from constructs import Construct
+
+from ._action import ArtifactUse, PlainAction
+from ._bucket import PrivateBucket
+from ._permissions import Allow, arn
+from ._resource import Resource
+from ._role import policy_document, service_role
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_codepipeline as codepipeline
+    from aws_cdk import aws_kms as kms
+
+_BOTH_KINDS = "AWS asks for both kinds of each, with and without a key's text, where services use a key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageDeclaration:
+    """A stage as the template has it.
+
+    Attributes:
+        name: Its name.
+        actions: What it does.
+        before_entry: The conditions that it is entered under.
+        rolls_back: Whether it goes back to its last successful execution when it fails.
+    """
+
+    name: str
+    actions: Sequence[PlainAction]
+    before_entry: Mapping[str, Any] | None = None
+    rolls_back: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The stage in the words of CloudFormation."""
+        return {
+            "Name": self.name,
+            "Actions": [each.to_json() for each in self.actions],
+            "BeforeEntry": self.before_entry,
+            "OnFailure": {"Result": "ROLLBACK"} if self.rolls_back else None,
+        }
+
+
+class PlainPipeline:
+    """A CodePipeline, its bucket, its role, and what starts it.
+
+    Attributes:
+        name: The pipeline's name, to be a part of properties.
+        artifacts: Where the actions leave what they hand on.
+        stages: The stages so far.
+        variables: The variables so far.
+        pipeline_name: What it is to be called, if not as CloudFormation likes.
+    """
+
+    def __init__(self, scope: Construct, *, pipeline_name: str | None, key: kms.IKey | None) -> None:
+        """Define the pipeline; :meth:`write` tells it its stages."""
+        self._scope = scope
+        self.pipeline_name = pipeline_name
+        self.stages: list[StageDeclaration] = []
+        self.variables: list[Mapping[str, str]] = []
+        self.artifacts = PrivateBucket(
+            scope,
+            "Artifacts",
+            key=key,
+            # What a roll-back to an older execution would need is gone then.
+            keeps={"ExpirationInDays": 90},
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self._role = service_role(scope, "Role", "codepipeline.amazonaws.com", self._use_artifacts())
+        key_arn = self.artifacts.key_arn
+        encryption = {"Id": key_arn, "Type": "KMS"} if key_arn is not None else None
+        # One level deeper than it needs to be: where it would be as a construct of CDK's, so that its id is the same.
+        self._resource = Resource(
+            Construct(scope, "Resource"),
+            "Resource",
+            "AWS::CodePipeline::Pipeline",
+            {
+                "Name": pipeline_name,
+                "PipelineType": "V2",
+                "ExecutionMode": "QUEUED",
+                "RestartExecutionOnUpdate": False,
+                "RoleArn": self._role.arn,
+                "ArtifactStore": {"Type": "S3", "Location": self.artifacts.ref, "EncryptionKey": encryption},
+            },
+        )
+        self.name = self._resource.ref
+        self._starter: Resource | None = None
+        self._policies: dict[str, Resource] = {}
+
+    @property
+    def arn(self) -> str:
+        """The pipeline's ARN, to be a part of properties."""
+        return arn("codepipeline", self.name)
+
+    def write(self) -> None:
+        """Tell the pipeline and the roles what has come since."""
+        self._resource.change("Stages", [each.to_json() for each in self.stages])
+        if self.variables:
+            self._resource.change("Variables", self.variables)
+        policy = {"PolicyName": "Release", "PolicyDocument": policy_document(self.may())}
+        self._role.change("Policies", [policy])
+        self._let_use()
+
+    def to_construct(self) -> codepipeline.Pipeline:
+        """The same as a construct of CDK's, in its place: this object is of no use any more."""
+        from ._cdk_pipeline import cdk_pipeline
+
+        for name in ("Resource", "Role", *self._policies):
+            self._scope.node.try_remove_child(name)
+        return cdk_pipeline(self._scope, self)
+
+    def may(self) -> list[Allow]:
+        """All that the pipeline's role may do."""
+        actions = list(self._actions())
+        return [
+            *self._use_artifacts(),
+            *(allow for each in actions for allow in each.allows),
+            *(Allow(["sts:AssumeRole"], [each.role_arn]) for each in actions if each.role_arn is not None),
+        ]
+
+    def start_on(self, construct_id: str, description: str, pattern: Mapping[str, Any]) -> None:
+        """Start an execution for every event that is like this."""
+        if self._starter is None:
+            start = [Allow(["codepipeline:StartPipelineExecution"], [self.arn])]
+            self._starter = service_role(self._scope, "EventsRole", "events.amazonaws.com", start)
+        target = {"Id": "Target0", "Arn": self.arn, "RoleArn": self._starter.arn}
+        rule = {"Description": description, "EventPattern": pattern, "State": "ENABLED", "Targets": [target]}
+        Resource(self._scope, construct_id, "AWS::Events::Rule", rule)
+
+    def _actions(self) -> Iterator[PlainAction]:
+        return (action for stage in self.stages for action in stage.actions)
+
+    def _use_artifacts(self) -> list[Allow]:
+        look = Allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], [self.artifacts.arn])
+        return [*self._read(), *self._write(), look]
+
+    def _read(self) -> list[Allow]:
+        return self._on_artifacts(["s3:GetObject", "s3:GetObjectVersion"], ["kms:Decrypt", "kms:DescribeKey"])
+
+    def _write(self) -> list[Allow]:
+        return self._on_artifacts(["s3:PutObject"], ["kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"])
+
+    def _on_artifacts(self, verbs: Sequence[str], with_key: Sequence[str]) -> list[Allow]:
+        key_arn = self.artifacts.key_arn
+        return [
+            Allow(verbs, [f"{self.artifacts.arn}/*"], because="CodePipeline makes the keys of what actions hand on"),
+            *([Allow(with_key, [key_arn], because=_BOTH_KINDS)] if key_arn is not None else []),
+        ]
+
+    def _let_use(self) -> None:
+        """Let the programs of the actions use the artifacts: one policy for all who read, one for all who write."""
+        uses = [each.uses for each in self._actions() if each.uses is not None]
+        self._policy("ReadArtifacts", self._read(), uses)
+        self._policy("WriteArtifacts", self._write(), [each for each in uses if each.writes])
+        if self.artifacts.key_arn is not None:
+            for each in uses:
+                each.encrypt(self.artifacts.key_arn)
+
+    def _policy(self, name: str, allows: Sequence[Allow], uses: Sequence[ArtifactUse]) -> None:
+        roles = list(dict.fromkeys(each.role.ref for each in uses))
+        if name in self._policies:
+            self._policies[name].change("Roles", roles)
+        elif roles:
+            declared = {"PolicyName": name, "PolicyDocument": policy_document(allows), "Roles": roles}
+            policy = Resource(self._scope, name, "AWS::IAM::Policy", declared)
+            self._policies[name] = policy
+            # A new pipeline starts at once.
+            self._resource.cfn.add_override("DependsOn", [each.logical_id for each in self._policies.values()])

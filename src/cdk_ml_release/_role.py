@@ -1,0 +1,90 @@
+"""The roles that services of AWS assume."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from constructs import Construct
+
+from ._permissions import Allow
+from ._resource import Resource
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+
+
+class OwnRole(Resource):
+    """A role with a policy of its own, which is there before anything can use the role."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        trust: Mapping[str, Any],
+        allows: Iterable[Allow],
+        *,
+        role_name: str | None = None,
+    ) -> None:
+        """Define the role.
+
+        Args:
+            scope: The construct that the role belongs to.
+            construct_id: Unique among the children of ``scope``.
+            trust: Who assumes it, and under what condition: a statement without its action.
+            allows: What it may do.
+            role_name: What it is called. Default: CloudFormation makes a name.
+        """
+        self._role_name = role_name
+        trusts = {"Effect": "Allow", "Action": "sts:AssumeRole", **trust}
+        policy = {"PolicyName": "Release", "PolicyDocument": policy_document(allows)}
+        properties = {
+            "RoleName": role_name,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trusts]},
+            "Policies": [policy],
+        }
+        super().__init__(scope, construct_id, "AWS::IAM::Role", properties)
+
+    @cached_property
+    def construct(self) -> iam.IRole:
+        """The role as a construct of CDK's, which can be granted more."""
+        from aws_cdk import aws_iam as iam
+
+        return iam.Role.from_role_name(self.cfn, "Role", self._role_name or self.token())
+
+
+def service_role(
+    scope: Construct,
+    construct_id: str,
+    service: str,
+    allows: Iterable[Allow],
+    *,
+    own_account_only: bool = False,
+    role_name: str | None = None,
+) -> OwnRole:
+    """A role of a service.
+
+    Args:
+        scope: The construct that the role belongs to.
+        construct_id: Unique among the children of ``scope``.
+        service: Who assumes it, such as ``codebuild.amazonaws.com``.
+        allows: What it may do.
+        own_account_only: Whether the service may assume it on behalf of this account only.
+        role_name: What it is called. Default: CloudFormation makes a name.
+    """
+    only = {"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}} if own_account_only else {}
+    return OwnRole(scope, construct_id, {"Principal": {"Service": service}, **only}, allows, role_name=role_name)
+
+
+def policy_document(allows: Iterable[Allow]) -> dict[str, Any]:
+    """A policy that allows these; what is allowed on several resources is said once."""
+    resources: dict[str, dict[str, None]] = {}
+    merged: dict[str, Allow] = {}
+    for each in allows:
+        same = json.dumps([list(each.actions), each.conditions])
+        resources.setdefault(same, {}).update(dict.fromkeys(each.resources))
+        merged[same] = replace(each, resources=list(resources[same]))
+    return {"Version": "2012-10-17", "Statement": [each.to_json() for each in merged.values()]}

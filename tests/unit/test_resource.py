@@ -1,0 +1,109 @@
+"""Resources that are written as their properties, and what other resources say of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+import cdk_ml_release as ml
+from cdk_ml_release._resource import Resource, Verbatim, rendered
+
+GATE = ml.QualityGate.at_most("a.b", 1)
+
+
+@pytest.fixture
+def topic(stack):
+    return Resource(stack, "News", "AWS::SNS::Topic", {"DisplayName": None, "Tags": [{"Key": "a", "Value": "b"}]})
+
+
+def test_what_is_none_is_left_out(stack, topic, template):
+    assert template(stack).one("AWS::SNS::Topic") == {"Tags": [{"Key": "a", "Value": "b"}]}
+
+
+def test_a_whole_text_becomes_a_reference_and_a_part_of_one_a_substitution(stack, topic):
+    said = {"name": topic.ref, "arn": topic.arn, "below": f"{topic.arn}:x", "here": "${AWS::Region}", "plain": "a"}
+
+    assert rendered(said, stack) == {
+        "name": {"Ref": "News"},
+        "arn": {"Fn::GetAtt": ["News", "Arn"]},
+        "below": {"Fn::Sub": "${News.Arn}:x"},
+        "here": {"Ref": "AWS::Region"},
+        "plain": "a",
+    }
+
+
+def test_tokens_of_cdk_stand_beside_references(stack, topic, template):
+    bucket = s3.Bucket(stack, "Bucket")
+
+    Resource(stack, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-{bucket.bucket_name}-${{AWS::Region}}"})
+
+    (name,) = template(stack).all("AWS::S3::Bucket")
+    assert template(stack).one("AWS::SNS::Topic", "Two") == {"TopicName": f"${{News}}-${{{name}}}-${{AWS::Region}}"}
+
+
+def test_another_stack_imports_what_it_speaks_of(app, stack, topic, template):
+    other = Stack(app, "Other")
+
+    Resource(other, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-${{AWS::Region}}"})
+
+    assert "Fn::ImportValue" in json.dumps(template(other).one("AWS::SNS::Topic"))
+
+
+def test_a_text_of_another_language_keeps_its_braces(stack):
+    assert rendered({"Definition": Verbatim("${Pipeline}")}, stack) == {"Definition": "${Pipeline}"}
+
+
+def test_a_role_can_be_granted_more_as_a_construct(stack, build, template):
+    s3.Bucket(stack, "Mine").grant_read(build.training_role)
+
+    made = template(stack)
+    (mine,) = [name for name in made.all("AWS::S3::Bucket") if name.startswith("Mine")]
+    assert f"${{{mine}.Arn}}" in made.allowed("BuildTrainingRole", "s3:List*")
+
+
+def test_bucket_and_images_can_be_granted_as_constructs(stack, repo, template):
+    user = iam.Role(stack, "User", assumed_by=iam.AccountRootPrincipal())
+
+    repo.bucket.grant_read(user)
+    repo.images.grant_pull(user)
+
+    made = template(stack)
+    (bucket,) = made.all("AWS::S3::Bucket")
+    (images,) = made.all("AWS::ECR::Repository")
+    assert made.allowed("User", "s3:GetObject*") == [f"${{{bucket}.Arn}}", f"${{{bucket}.Arn}}/*"]
+    assert made.allowed("User", "ecr:BatchGetImage") == [f"${{{images}.Arn}}"]
+
+
+def _synthesize(outdir: Path) -> dict[str, object]:
+    app = App(outdir=str(outdir), builtin_cloud_formation_validation=False, analytics_reporting=False)
+    stack = Stack(app, "Test")
+    (outdir.parent / "data").mkdir(exist_ok=True)
+    repo = ml.MlArtifactRepo(
+        stack,
+        "Repo",
+        model_name="abalone",
+        code="code",
+        data_folder=str(outdir.parent / "data"),
+        schema=ml.Schema(features={"length": "number"}, prediction="age"),
+    )
+    build = ml.MlBuildStage(stack, "Build", repo=repo, gate=GATE)
+    release = ml.SageMakerEndpointRelease(stack, "Production", repo=repo)
+    drift = ml.ModelMonitorSchedule(stack, "Drift", endpoint=release, on_drift=ml.Retrain())
+    ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo.code), stages=[build, release, drift])
+    template: dict[str, object] = json.loads(Path(app.synth().directory, "Test.template.json").read_text())["Resources"]
+    return template
+
+
+def _without_answers(resources):
+    return {name: {key: each[key] for key in each if key != "Metadata"} for name, each in resources.items()}
+
+
+def test_what_cdk_nag_looks_at_is_what_is_deployed(request, tmp_path):
+    plain = _synthesize(tmp_path / "plain")
+
+    request.getfixturevalue("nag")
+
+    assert _without_answers(_synthesize(tmp_path / "typed")) == plain
