@@ -42,9 +42,7 @@ def add_folder(scope: Construct, files: Mapping[str, bytes]) -> Asset:
     location = shelf.synthesizer.add_file_asset(
         source_hash=digest, file_name=f"{shelf.path}asset.{digest}", packaging=FileAssetPackaging.ZIP_DIRECTORY
     )
-    # As CloudFormation spells it, for it becomes a part of longer texts.
-    bucket = stack.resolve(location.bucket_name)
-    return Asset(bucket["Fn::Sub"] if isinstance(bucket, dict) else bucket, location.object_key)
+    return Asset(shelf.bucket_named(location.bucket_name), location.object_key)
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
@@ -60,6 +58,7 @@ class _Shelf:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._buckets: dict[str, str] = {}
 
     def write(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a folder, unless it is there."""
@@ -75,6 +74,13 @@ class _Shelf:
             first = written.setdefault(content, file)
             if first is file or not _linked(file, first):
                 file.write_bytes(content)
+
+    def bucket_named(self, name: str) -> str:
+        """A bucket's name as CloudFormation spells it, for it becomes a part of longer texts."""
+        if name not in self._buckets:
+            bucket = self._stack.resolve(name)
+            self._buckets[name] = bucket["Fn::Sub"] if isinstance(bucket, dict) else bucket
+        return self._buckets[name]
 
     @cached_property
     def synthesizer(self) -> IStackSynthesizer:

@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from ._permissions import Allow
-from ._resource import Resource, rendered, stack_of, token
+from ._resource import Resource, include, token, with_tokens
 from ._role import service_role
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class CdkAction(codepipeline.Action):
                 uses.encrypt(bucket.encryption_key.key_arn)
         if plain.started_by is not None:
             self._start_on(scope, plain.started_by, stage.pipeline.pipeline_arn)
-        return codepipeline.ActionConfig(configuration=rendered(plain.configuration, stack_of(scope)))
+        return codepipeline.ActionConfig(configuration=with_tokens(plain.configuration))
 
     def _start_on(self, scope: Construct, pattern: Mapping[str, Any], pipeline_arn: str) -> None:
         allows = [Allow(["codepipeline:StartPipelineExecution"], [pipeline_arn])]
@@ -70,3 +70,4 @@ class CdkAction(codepipeline.Action):
         Resource(
             scope, "Event", "AWS::Events::Rule", {"EventPattern": pattern, "State": "ENABLED", "Targets": [target]}
         )
+        include(scope)

@@ -18,7 +18,7 @@ def cdk_pipeline(scope: Construct, plain: PlainPipeline) -> codepipeline.Pipelin
     """The construct for a pipeline that was to be written as its template has it."""
     pipeline = codepipeline.Pipeline(
         scope,
-        "Resource",
+        "CodePipeline",
         pipeline_name=plain.pipeline_name,
         pipeline_type=codepipeline.PipelineType.V2,
         execution_mode=codepipeline.ExecutionMode.QUEUED,

@@ -167,7 +167,8 @@ class RuntimeProject:
             inputs=[given.source_name],
             outputs=[output] if output is not None else [],
             namespace=namespace,
-            allows=[Allow(verbs, [self._project.arn])],
+            # Made from the name, which the action needs anyway.
+            allows=[Allow(verbs, [arn("codebuild", f"project/{self._project.ref}")])],
             uses=ArtifactUse(role=self._role, writes=output is not None, project=self._project),
         )
 

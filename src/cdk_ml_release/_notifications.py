@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructs import Construct
 
-from ._resource import Resource, stack_of
+from ._resource import Resource, include, stack_of
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sns as sns
@@ -118,6 +118,7 @@ class Notifications(Construct):
         super().__init__(scope, construct_id)
         stack_of(self, scope)
         rules = [_rule(self, notice, topic.topic_arn) for notice in notices]
+        include(self)
         from aws_cdk import aws_iam as iam
 
         allowed = iam.PolicyStatement(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import CfnResource, RemovalPolicy
 from constructs import Construct
 
 from ._action import ArtifactUse, PlainAction
 from ._bucket import PrivateBucket
 from ._permissions import Allow, arn
-from ._resource import Resource
+from ._resource import Resource, include
 from ._role import policy_document, service_role
 
 if TYPE_CHECKING:
@@ -76,10 +76,9 @@ class PlainPipeline:
         self._role = service_role(scope, "Role", "codepipeline.amazonaws.com", self._use_artifacts())
         key_arn = self.artifacts.key_arn
         encryption = {"Id": key_arn, "Type": "KMS"} if key_arn is not None else None
-        # One level deeper than it needs to be: where it would be as a construct of CDK's, so that its id is the same.
         self._resource = Resource(
-            Construct(scope, "Resource"),
-            "Resource",
+            scope,
+            "Pipeline",
             "AWS::CodePipeline::Pipeline",
             {
                 "Name": pipeline_name,
@@ -88,6 +87,7 @@ class PlainPipeline:
                 "RestartExecutionOnUpdate": False,
                 "RoleArn": self._role.arn,
                 "ArtifactStore": {"Type": "S3", "Location": self.artifacts.ref, "EncryptionKey": encryption},
+                "Stages": [],
             },
         )
         self.name = self._resource.ref
@@ -101,20 +101,22 @@ class PlainPipeline:
 
     def write(self) -> None:
         """Tell the pipeline and the roles what has come since."""
-        self._resource.change("Stages", [each.to_json() for each in self.stages])
+        self._resource.override("Stages", [each.to_json() for each in self.stages])
         if self.variables:
-            self._resource.change("Variables", self.variables)
-        policy = {"PolicyName": "Release", "PolicyDocument": policy_document(self.may())}
-        self._role.change("Policies", [policy])
+            self._resource.override("Variables", self.variables)
+        self._role.allow(self.may())
         self._let_use()
+        include(self._scope)
 
     def to_construct(self) -> codepipeline.Pipeline:
         """The same as a construct of CDK's, in its place: this object is of no use any more."""
         from ._cdk_pipeline import cdk_pipeline
 
-        for name in ("Resource", "Role", *self._policies):
-            self._scope.node.try_remove_child(name)
-        return cdk_pipeline(self._scope, self)
+        pipeline = cdk_pipeline(self._scope, self)
+        for each in (self._role, *self._policies.values()):
+            each.remove()
+        self._resource.become(cast(CfnResource, pipeline.node.default_child))
+        return pipeline
 
     def may(self) -> list[Allow]:
         """All that the pipeline's role may do."""
@@ -172,4 +174,4 @@ class PlainPipeline:
             policy = Resource(self._scope, name, "AWS::IAM::Policy", declared)
             self._policies[name] = policy
             # A new pipeline starts at once.
-            self._resource.cfn.add_override("DependsOn", [each.logical_id for each in self._policies.values()])
+            self._resource.needs(policy)

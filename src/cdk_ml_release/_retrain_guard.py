@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from aws_cdk import Aws
 from constructs import Construct
 
 from ._permissions import Allow, acknowledge, arn, wildcards
-from ._resource import Resource, Verbatim, stack_of
+from ._resource import Resource, Verbatim, include, stack_of
 from ._role import service_role
 from .retrain import Retrain
 
@@ -62,7 +63,7 @@ class RetrainGuard(Construct):
             {
                 "StateMachineType": "STANDARD",
                 "RoleArn": machine_role.arn,
-                "DefinitionString": Verbatim(definition(retrain, Aws.PARTITION)),
+                "DefinitionString": Verbatim(definition(retrain, _partition())),
                 "DefinitionSubstitutions": {
                     "Pipeline": pipeline_name,
                     "Role": machine_role.ref,
@@ -87,7 +88,14 @@ class RetrainGuard(Construct):
                 "Targets": [{"Id": "Guard", "Arn": machine.ref, "RoleArn": rule_role.arn}],
             },
         )
+        include(self)
         acknowledge(self, lambda: wildcards(self, [*may, *start]) | _FINDINGS)
+
+
+@cache
+def _partition() -> str:
+    """Asked for once: not a substitution of the definition, where cfn-lint knows ARNs as they are only."""
+    return Aws.PARTITION
 
 
 _FINDINGS = {

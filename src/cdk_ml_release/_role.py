@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from constructs import Construct
 
 from ._permissions import Allow
-from ._resource import Resource
+from ._resource import Resource, with_tokens
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -47,6 +47,17 @@ class OwnRole(Resource):
             "Policies": [policy],
         }
         super().__init__(scope, construct_id, "AWS::IAM::Role", properties)
+
+    def allow(self, allows: Iterable[Allow]) -> None:
+        """Write its policy anew."""
+        document = policy_document(allows)
+        if self.waits:
+            self.change("Policies", [{"PolicyName": "Release", "PolicyDocument": document}])
+            return
+        from aws_cdk import aws_iam as iam
+
+        policy = iam.CfnRole.PolicyProperty(policy_name="Release", policy_document=with_tokens(document))
+        cast(iam.CfnRole, self.cfn).policies = [policy]
 
     @cached_property
     def construct(self) -> iam.IRole:

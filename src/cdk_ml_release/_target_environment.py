@@ -13,7 +13,7 @@ from constructs import Construct
 from ._deploy_action import start_deployment
 from ._endpoint_permissions import EndpointPermissions
 from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
-from ._resource import stack_of
+from ._resource import include, stack_of
 from ._role import OwnRole
 from ._sharing import Sharing, on_key
 from .artifact_repo import MlArtifactRepo
@@ -186,6 +186,7 @@ class TargetEnvironment:
         # The name of the pipeline's role is not known here; its account decides who may assume this one.
         OwnRole(self.stack, "PipelineRole", home, pipeline, role_name=self.names["pipeline"])
         OwnRole(self.stack, "ReleaseRole", programs, release, role_name=self.names["release"])
+        include(self.stack)
         acknowledge(self.stack, lambda: wildcards(self.stack, [*others, *pipeline, *release]))
 
     def share(self, model: Iterable[Allow], deployment: Iterable[Allow]) -> None:

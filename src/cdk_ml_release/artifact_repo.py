@@ -6,25 +6,25 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import RemovalPolicy
 from constructs import Construct
 
 from ._bucket import PrivateBucket, check_key_prefix
-from ._data_folder import DataFolder
-from ._permissions import RepoPermissions, grant
-from ._resource import Resource, stack_of, token
+from ._data_folder import FINDINGS, copy_folder
+from ._permissions import RepoPermissions, acknowledge, grant, wildcards
+from ._resource import Resource, include, stack_of, token
 from .runtime.contract import MODEL_NAME_PATTERN
 from .runtime.schema import Schema
 
 if TYPE_CHECKING:
-    from aws_cdk import CfnResource
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_ecr as ecr
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
+    from aws_cdk.aws_sagemaker import CfnModelPackageGroup
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ class MlArtifactRepo(Construct):
     Attributes:
         model_name: The model's name, from which every job and resource name is made.
         data_prefix: The prefix of the raw data, with a slash at its end.
-        package_group: The model package group that versions are registered in, named like the model.
         schema: The declared columns, if they are declared.
         encryption_key: The customer managed key, if there is one.
         permissions: What the grants below give, as statements for the policies of this library's own roles.
@@ -109,12 +108,13 @@ class MlArtifactRepo(Construct):
             NotificationConfiguration={"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
         )
         self.resources = HomeResources(bucket, self._define_images(bucket.key_arn), self._define_versions())
-        self.package_group: CfnResource = self.resources.versions.cfn
         self._code = self._define_code(code) if isinstance(code, str) else code
         self._data_bucket = data_bucket
         self.permissions = self._permissions(data_bucket)
-        if data_folder is not None:
-            DataFolder(self, data_folder, self.permissions)
+        copying = copy_folder(self, data_folder, self.permissions) if data_folder is not None else None
+        include(self)
+        if copying is not None:
+            acknowledge(self, lambda: wildcards(self, copying) | FINDINGS)
 
     def _define_images(self, key_arn: str | None) -> Resource:
         properties = {
@@ -160,6 +160,11 @@ class MlArtifactRepo(Construct):
             images_name=images.ref,
             images_arn=images.arn,
         )
+
+    @property
+    def package_group(self) -> CfnModelPackageGroup:
+        """The model package group that versions are registered in, named like the model."""
+        return cast("CfnModelPackageGroup", self.resources.versions.cfn)
 
     @property
     def bucket(self) -> s3.IBucket:

@@ -14,7 +14,7 @@ from ._bucket import check_key_prefix
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._permissions import Allow, acknowledge, arn, grant, pass_role, read_prefixes, wildcards
 from ._release_name import checked_release_name
-from ._resource import stack_of
+from ._resource import include, stack_of
 from ._sagemaker_role import run_container, sagemaker_role
 from ._transform_request import transform_request
 from .artifact_repo import MlArtifactRepo
@@ -108,6 +108,7 @@ class BatchTransformRelease(Construct):
             allows=[*self._score(), *self._submit_jobs()],
             exports=["OUTPUT_URI", "FAILED_RECORDS"],
         )
+        include(self)
         acknowledge(self, lambda: wildcards(self, [*model, *self._transform.may()]))
 
     def _values(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ._codebuild import RuntimeArchive, RuntimeProject
 from ._job_requests import JobRequest, Placement, requests
 from ._network import private_network
 from ._permissions import Allow, acknowledge, arn, pass_role, wildcards
-from ._resource import stack_of
+from ._resource import include, stack_of
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
@@ -89,6 +89,7 @@ class MlBuildStage(Construct):
         archive = self._archive(requests(preprocess, train, evaluate, placement))
         self._container = self._container_project(archive, container_folder)
         self._jobs = self._jobs_project(archive, gates, values)
+        include(self)
         acknowledge(self, lambda: wildcards(self, [*processing, *training, *self._container.may(), *self._jobs.may()]))
 
     def _run_job(self, log_group: str, vpc: ec2.IVpc | None) -> list[Allow]:

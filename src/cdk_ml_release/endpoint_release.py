@@ -20,7 +20,7 @@ from ._network import private_network
 from ._permissions import acknowledge, grant, wildcards
 from ._release_name import checked_release_name
 from ._release_plan import release_plan
-from ._resource import stack_of
+from ._resource import include, stack_of
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
 from .endpoint_template import EndpointTemplate
@@ -174,6 +174,7 @@ class SageMakerEndpointRelease(Construct):
         files = ["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])]
         self._prepare = roles.prepare(archive, settings, files)
         self._verify = roles.verify(archive, settings)
+        include(self)
         acknowledge(self, lambda: wildcards(self, [*may, *self._prepare.may(), *self._verify.may()]))
 
     def _other_account(self, env: Environment, vpc: ec2.IVpc | None) -> TargetEnvironment | None:

@@ -14,7 +14,7 @@ from ._monitor_parts import Monitor, Watch
 from ._network import private_network
 from ._notifications import Notifications
 from ._permissions import acknowledge, wildcards
-from ._resource import stack_of
+from ._resource import include, stack_of
 from ._retrain_guard import RetrainGuard
 from .drift_limits import DriftLimits
 from .endpoint_release import SageMakerEndpointRelease
@@ -110,6 +110,7 @@ class ModelMonitorSchedule(Construct):
         self.alarm_names = list(monitor.alarm_names)
         if notify is not None:
             Notifications(self, "Notifications", notify, monitor.notices)
+        include(self)
         acknowledge(self, lambda: wildcards(self, [*monitor.may, *monitor.prepare.may()]))
 
     def _define(self, watch: Watch, engine: DriftJob | ModelMonitor) -> Monitor:

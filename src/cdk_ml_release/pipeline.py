@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,7 @@ from ._notifications import Notifications, endpoint_notice, pipeline_notices
 from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, Allow, acknowledge, arn, wildcards
 from ._pipeline_limits import PipelineLimits, problems
 from ._plain_pipeline import PlainPipeline, StageDeclaration
-from ._resource import rendered, stack_of
+from ._resource import include, stack_of
 from ._retrain_guard import NO_REASON, REASON_VARIABLE
 from .approval import Approval
 from .artifact_repo import MlArtifactRepo
@@ -82,7 +82,8 @@ class MlPipeline(Construct):
         self._starts_on_data = starts_on_data
         self._topic = notify
         self._knows_reasons = False
-        acknowledge(self, self._use_of_artifacts)
+        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards.append(lambda: acknowledge(self, self._use_of_artifacts))
         self._plain.stages.append(StageDeclaration(name=SOURCE, actions=[source.plain]))
         if source.plain.started_by is not None:
             self._plain.start_on("OnPush", "A push to the model's branch starts a release", source.plain.started_by)
@@ -115,11 +116,15 @@ class MlPipeline(Construct):
             self._plain.write()
             if any(self.problems()):
                 self._limits.watch(self)
+        include(self)
+        # What speaks of the pipeline elsewhere comes when it is there: before that it has no name.
+        while self._afterwards:
+            self._afterwards.pop(0)()
 
     def problems(self) -> Iterator[str]:
         """What CodePipeline would say at deployment."""
         if self._construct is None:
-            stages = rendered([each.to_json() for each in self._plain.stages], stack_of(self))
+            stages = [each.to_json() for each in self._plain.stages]
         else:
             # Read from the pipeline itself, for stages may have been added to it directly.
             declared = cast(codepipeline.CfnPipeline, self._construct.node.default_child)
@@ -138,15 +143,18 @@ class MlPipeline(Construct):
         if isinstance(stage, Approval):
             self._given = replace(self._given, chosen_by=choice_namespace(name))
         if isinstance(stage, Construct):
-            acknowledge(stage, self._use_of_artifacts)
+            scope: Construct = stage
+            self._afterwards.append(lambda: acknowledge(scope, self._use_of_artifacts))
         if isinstance(stage, SageMakerEndpointRelease | ModelMonitorSchedule):
-            acknowledge(self, lambda: self._deployment_of(stage.stack_name))
+            stack_name = stage.stack_name
+            self._afterwards.append(lambda: acknowledge(self, lambda: self._deployment_of(stack_name)))
         if isinstance(stage, MlBuildStage) and self._starts_on_data:
             self._start_on_data(stage.repo, name)
         if isinstance(stage, ModelMonitorSchedule) and stage.on_drift is not None:
             self._retrain_for(stage)
         if self._topic is not None:
-            self._tell(self._topic, stage)
+            topic = self._topic
+            self._afterwards.append(lambda: self._tell(topic, stage))
 
     def _place(self, stage: ReleaseStage) -> None:
         given = self._given
@@ -181,7 +189,7 @@ class MlPipeline(Construct):
             self._knows_reasons = True
             reason = "Why the execution was started, where an alarm has done it"
             self._add_variable(REASON_VARIABLE, NO_REASON, reason)
-        monitor.retrain_by_name(self._plain.name, self._plain.arn)
+        self._afterwards.append(lambda: monitor.retrain_by_name(self._plain.name, self._plain.arn))
 
     def _tell(self, topic: sns.ITopic, stage: ReleaseStage) -> None:
         """Once there is a model to speak of, tell of the executions; and of the deployments to every endpoint."""

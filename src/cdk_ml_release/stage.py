@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class StageInput:
     version: str | None = None
     chosen_by: str | None = None
 
-    @cached_property
+    @property
     def source_name(self) -> str:
         """What the artifact with the model's code is called."""
-        return self.source.artifact_name or ""
+        return _name_of(self.source)
 
     def variable(self, name: str) -> str:
         """The pipeline variable that tells what is released, whether it was built just now or long ago.
@@ -53,6 +53,11 @@ class StageInput:
         if self.build is None:
             raise ValueError(f"'{name}' must come from an MlBuildStage, got none before; move the stage behind it")
         return self.build.variable(name)
+
+
+@cache
+def _name_of(artifact: codepipeline.Artifact) -> str:
+    return artifact.artifact_name or ""
 
 
 class ReleaseStage(Protocol):

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 import cdk_ml_release as ml
-from cdk_ml_release._resource import Resource, Verbatim, rendered
+from cdk_ml_release._resource import Resource, Verbatim, include, rendered
 
 GATE = ml.QualityGate.at_most("a.b", 1)
 
@@ -20,6 +20,8 @@ def topic(stack):
 
 
 def test_what_is_none_is_left_out(stack, topic, template):
+    include(stack)
+
     assert template(stack).one("AWS::SNS::Topic") == {"Tags": [{"Key": "a", "Value": "b"}]}
 
 
@@ -40,6 +42,7 @@ def test_tokens_of_cdk_stand_beside_references(stack, topic, template):
 
     Resource(stack, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-{bucket.bucket_name}-${{AWS::Region}}"})
 
+    include(stack)
     (name,) = template(stack).all("AWS::S3::Bucket")
     assert template(stack).one("AWS::SNS::Topic", "Two") == {"TopicName": f"${{News}}-${{{name}}}-${{AWS::Region}}"}
 
@@ -49,6 +52,7 @@ def test_another_stack_imports_what_it_speaks_of(app, stack, topic, template):
 
     Resource(other, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-${{AWS::Region}}"})
 
+    include(other)
     assert "Fn::ImportValue" in json.dumps(template(other).one("AWS::SNS::Topic"))
 
 
