@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import RemovalPolicy
 from constructs import Construct
@@ -24,6 +24,7 @@ class PrivateBucket(Resource):
 
     Attributes:
         key: The customer managed key, if there is one.
+        policy: The bucket's policy.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class PrivateBucket(Resource):
             }
         ]
         policy = {"Bucket": self.ref, "PolicyDocument": self._policy_document}
-        self._policy = Resource(scope, f"{construct_id}Policy", "AWS::S3::BucketPolicy", policy)
+        self.policy = Resource(scope, f"{construct_id}Policy", "AWS::S3::BucketPolicy", policy)
 
     def share(self, statement: Mapping[str, Any]) -> None:
         """Add a statement to the bucket's policy."""
         self._statements.append(statement)
-        self._policy.change("PolicyDocument", self._policy_document)
+        self.policy.change("PolicyDocument", self._policy_document)
 
     @property
     def _policy_document(self) -> dict[str, Any]:
@@ -82,11 +83,9 @@ class PrivateBucket(Resource):
     @cached_property
     def construct(self) -> s3.IBucket:
         """The bucket as a construct of CDK's, to be granted and listened to."""
-        from aws_cdk import aws_s3 as s3
+        from ._cdk_bucket import CdkBucket
 
-        return s3.Bucket.from_bucket_attributes(
-            self.cfn, "Bucket", bucket_name=self.token(), bucket_arn=self.token("Arn"), encryption_key=self.key
-        )
+        return cast("s3.IBucket", CdkBucket(self))
 
 
 def check_key_prefix(argument: str, prefix: str, *, example: str) -> None:

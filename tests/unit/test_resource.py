@@ -111,3 +111,22 @@ def test_what_cdk_nag_looks_at_is_what_is_deployed(request, tmp_path):
     request.getfixturevalue("nag")
 
     assert _without_answers(_synthesize(tmp_path / "typed")) == plain
+
+
+def test_a_bucket_takes_statements_into_the_policy_that_it_has(stack, repo, template):
+    reader = iam.PolicyStatement(
+        actions=["s3:GetObject"],
+        principals=[iam.ServicePrincipal("config.amazonaws.com")],
+        resources=[f"{repo.bucket.bucket_arn}/a"],
+    )
+
+    assert repo.bucket.add_to_resource_policy(reader).statement_added
+    repo.bucket.grant_read(iam.AccountPrincipal("222222222222"))
+
+    made = template(stack)
+    statements = made.one("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    assert [each["Action"] for each in statements] == [
+        "s3:*",
+        "s3:GetObject",
+        ["s3:GetObject*", "s3:GetBucket*", "s3:List*"],
+    ]
