@@ -10,10 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from aws_cdk import FileAssetPackaging, IStackSynthesizer, Stack, Stage
+from aws_cdk import DefaultStackSynthesizer, FileAssetPackaging, IStackSynthesizer, Stack, Stage
 from constructs import Construct
 
-from ._resource import stack_of
+from ._place import stack_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _Shelf:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._buckets: dict[str, str] = {}
+        self._bucket: str | None = None
 
     def write(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a folder, unless it is there."""
@@ -77,10 +77,10 @@ class _Shelf:
 
     def bucket_named(self, name: str) -> str:
         """A bucket's name as CloudFormation spells it, for it becomes a part of longer texts."""
-        if name not in self._buckets:
+        if self._bucket is None or not isinstance(self.synthesizer, DefaultStackSynthesizer):
             bucket = self._stack.resolve(name)
-            self._buckets[name] = bucket["Fn::Sub"] if isinstance(bucket, dict) else bucket
-        return self._buckets[name]
+            self._bucket = bucket["Fn::Sub"] if isinstance(bucket, dict) else bucket
+        return self._bucket
 
     @cached_property
     def synthesizer(self) -> IStackSynthesizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import jsii
 from aws_cdk import aws_iam as iam
@@ -19,8 +19,7 @@ class CdkBucket(s3.BucketBase):
     def __init__(self, bucket: PrivateBucket) -> None:
         """Show a bucket as CDK knows buckets."""
         self._bucket = bucket
-        self._declared = cast(s3.CfnBucket, bucket.cfn)
-        super().__init__(self._declared, "Bucket")
+        super().__init__(bucket.cfn, "Bucket")
 
     @jsii.member(jsii_name="addToResourcePolicy")
     def add_to_resource_policy(self, permission: iam.PolicyStatement) -> iam.AddToResourcePolicyResult:
@@ -41,17 +40,17 @@ class CdkBucket(s3.BucketBase):
     @property
     def bucket_domain_name(self) -> str:
         """The domain."""
-        return self._declared.attr_domain_name
+        return self._bucket.token("DomainName")
 
     @property
     def bucket_dual_stack_domain_name(self) -> str:
         """The domain for IPv4 and IPv6."""
-        return self._declared.attr_dual_stack_domain_name
+        return self._bucket.token("DualStackDomainName")
 
     @property
     def bucket_regional_domain_name(self) -> str:
         """The domain in its region."""
-        return self._declared.attr_regional_domain_name
+        return self._bucket.token("RegionalDomainName")
 
     @property
     def bucket_website_domain_name(self) -> str:
@@ -61,7 +60,7 @@ class CdkBucket(s3.BucketBase):
     @property
     def bucket_website_url(self) -> str:
         """The address of a website, which it is none."""
-        return self._declared.attr_website_url
+        return self._bucket.token("WebsiteURL")
 
     @property
     def encryption_key(self) -> kms.IKey | None:

@@ -61,10 +61,10 @@ class EndpointRoles:
             return model_role, service_role(self.scope, "DeploymentRole", service, deployment), [*model, *deployment]
         at_home, there = target.permissions(self.permissions)
         model = target.narrowed(model_may(there))
-        model_role = sagemaker_role(target.stack, "Role", model, role_name=target.names["model"])
+        model_role = sagemaker_role(target.scope, "Role", model, role_name=target.names["model"])
         deployment = target.narrowed(deployment_may(there, model_role))
         deployment_role = service_role(
-            target.stack, "DeploymentRole", service, deployment, role_name=target.names["deployment"]
+            target.scope, "DeploymentRole", service, deployment, role_name=target.names["deployment"]
         )
         target.share(model_may(at_home), deployment_may(at_home, model_role))
         target.add_roles(there, self.hosting, deployment_role.arn, [*model, *deployment])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from constructs import Construct
 
-from ._resource import Resource, include, stack_of
+from ._place import settle
+from ._resource import Resource, include
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sns as sns
@@ -116,7 +117,7 @@ class Notifications(Construct):
             notices: What is told.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         rules = [_rule(self, notice, topic.topic_arn) for notice in notices]
         include(self)
         from aws_cdk import aws_iam as iam

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from aws_cdk import Acknowledgment, Validations
 from constructs import Construct, IConstruct
 
-from ._resource import rendered, stack_of, token
+from ._place import stack_of
+from ._resource import rendered, token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam

@@ -1,23 +1,32 @@
 """Resources written as CloudFormation has them, which CDK includes construct by construct.
 
-Every call into CDK's kernel is a round trip to another process, and a construct of CDK's takes several. A construct of
-this library writes its resources into one template instead, which CDK turns into constructs of its own in one call:
-they have their classes, for escape hatches and for cdk-nag, and CDK keeps their references.
+Every call into CDK's kernel is a round trip to another process, a construct of CDK's takes several, and its module is
+loaded on both sides. A construct of this library writes its resources into one template instead, which CDK includes in
+one call. They speak of each other by the names that CDK gives them, which :mod:`_place` knows without asking.
+
+cdk-nag knows resources by the classes that CDK has for them: where it is loaded, CDK is let make these, and keeps the
+references itself. So it does in a stack with names of its own.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
 
 from aws_cdk import CfnResource, RemovalPolicy, Stack, Token
 from constructs import Construct, IConstruct
+
+from ._place import Place, place_of
+
+if TYPE_CHECKING:
+    from aws_cdk.cloudformation_include import CfnInclude
 
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
 _MARK = re.compile(r"\$\{Resource(\d+)(?:\.(\w+))?\}")
@@ -36,24 +45,9 @@ class Verbatim(str):
     """A text in which ``${...}`` is no reference of the template."""
 
 
-_stacks: WeakKeyDictionary[IConstruct, Stack] = WeakKeyDictionary()
 _fragments: WeakKeyDictionary[IConstruct, _Fragment] = WeakKeyDictionary()
 # Never emptied: a text that speaks of a resource keeps nothing else of it.
 _resources: list[Resource] = []
-
-
-def stack_of(construct: IConstruct, scope: IConstruct | None = None) -> Stack:
-    """The stack of a construct, asked for once.
-
-    Args:
-        construct: The construct.
-        scope: What it belongs to, whose stack is likely to be known.
-    """
-    if isinstance(construct, Stack):
-        return construct
-    if construct not in _stacks:
-        _stacks[construct] = Stack.of(construct) if scope is None else stack_of(scope)
-    return _stacks[construct]
 
 
 def include(scope: Construct) -> None:
@@ -92,6 +86,7 @@ class Resource:
         self._declared: dict[str, Any] = {"Type": kind, "Properties": dict(properties)}
         if removal_policy is not None:
             self._declared |= _POLICIES[removal_policy]
+        self._needs: list[Resource] = []
         self._cfn: CfnResource | None = None
         self._mark = f"Resource{len(_resources)}"
         self.ref = f"${{{self._mark}}}"
@@ -110,11 +105,11 @@ class Resource:
 
     def change(self, name: str, value: Any) -> None:
         """Write a property anew, of any type but those that CDK has classes of its own for."""
-        if self.waits:
-            self._declared["Properties"][name] = value
-        else:
-            # Not as an override, which those who look at an app's constructs do not see.
+        if not self.waits and hasattr(self.cfn, _snake(name)):
+            # Not as an override, which cdk-nag does not see.
             setattr(self.cfn, _snake(name), with_tokens(value))
+        else:
+            self.override(name, value)
 
     def override(self, name: str, value: Any) -> None:
         """Write a property anew, whatever its type."""
@@ -125,10 +120,14 @@ class Resource:
 
     def needs(self, other: Resource) -> None:
         """Make it wait for another resource of the same construct at deployment."""
-        if self.waits:
-            self._declared.setdefault("DependsOn", []).append(other._id)
-        else:
-            self.cfn.add_dependency(other.cfn)
+        self._needs.append(other)
+        if not self.waits:
+            self.wait()
+
+    def wait(self) -> None:
+        """Tell CDK what it needs."""
+        if self._needs:
+            self.cfn.add_override("DependsOn", [each.logical_id for each in self._needs])
 
     @property
     def waits(self) -> bool:
@@ -159,8 +158,12 @@ class Resource:
     @cached_property
     def logical_id(self) -> str:
         """What the template of its stack calls it."""
-        found: str = stack_of(self._scope).resolve(self.cfn.logical_id)
-        return found
+        return self._fragment.logical_id(self._id)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack that it is in."""
+        return self._fragment.place.stack
 
     def token(self, attribute: str | None = None) -> str:
         """The same as a token of CDK's, which finds its way into other stacks."""
@@ -185,51 +188,97 @@ class _Fragment:
     """The part of a stack's template that belongs to one construct.
 
     Attributes:
+        place: Where the construct is.
         waiting: The resources that are not included yet, by their names here.
     """
 
     def __init__(self, scope: Construct) -> None:
+        self.place: Place = place_of(scope)
         self.waiting: dict[str, Resource] = {}
         self._scope = scope
-        self._in_stack_itself = isinstance(scope, Stack)
-        self._where: dict[str, Any] = {}
+        self._where: dict[str, CfnInclude] = {}
 
     def include(self) -> None:
         """Let CDK include what is waiting."""
         if not self.waiting:
             return
+        waiting = self.waiting
+        included = self._include(typed=self._typed)
+        if not self._typed and not self._is_named(included, next(iter(waiting))):
+            _named_otherwise.add(self.place.stack)
+            self._scope.node.try_remove_child(_DEFAULT)
+            included = self._include(typed=True)
+        self._where |= dict.fromkeys(waiting, included)
+        self._scope = included
+        self.waiting = {}
+        for each in waiting.values():
+            each.wait()
+
+    @property
+    def _typed(self) -> bool:
+        return "cdk_nag" in sys.modules or self.place.stack in _named_otherwise
+
+    def _include(self, *, typed: bool) -> CfnInclude:
         # Loaded on use: an app without this library's constructs does without it.
         from aws_cdk.cloudformation_include import CfnInclude
 
-        resources = {name: each.declaration(self._name) for name, each in self.waiting.items()}
+        name = self._in_typed_fragment if typed else self._in_stack
+        resources = {each: resource.declaration(name) for each, resource in self.waiting.items()}
         with TemporaryDirectory() as folder:
             file = Path(folder, "fragment.json")
             file.write_text(json.dumps({"Resources": resources}, ensure_ascii=False), encoding="utf-8")
-            # CDK leaves 'Default' out of the names in the template: what comes late is called as if it had come early.
-            name = "Resources" if isinstance(self._scope, Stack) else "Default"
-            included = CfnInclude(
-                self._scope, name, template_file=str(file), preserve_logical_ids=self._in_stack_itself
+            return CfnInclude(
+                self._scope,
+                _DEFAULT,
+                template_file=str(file),
+                preserve_logical_ids=False,
+                dehydrated_resources=None if typed else list(resources),
             )
-        self._where |= dict.fromkeys(self.waiting, included)
-        self._scope = included
-        self.waiting = {}
+
+    def _is_named(self, included: CfnInclude, name: str) -> bool:
+        """Whether the stack gives the names that CDK gives; asked once."""
+        stack = self.place.stack
+        if stack not in _named_as_usual and stack.get_logical_id(included.get_resource(name)) == self.logical_id(name):
+            _named_as_usual.add(stack)
+        return stack in _named_as_usual
+
+    def logical_id(self, name: str) -> str:
+        """What the template of the stack calls a resource."""
+        if self.place.stack not in _named_otherwise:
+            return self.place.logical_id(name)
+        found: str = self.place.stack.resolve(self.included(name).logical_id)
+        return found
 
     def included(self, name: str) -> CfnResource:
         """A resource that is included."""
         found: CfnResource = self._where[name].get_resource(name)
         return found
 
-    def _name(self, resource: Resource, attribute: str | None) -> str:
+    def _in_typed_fragment(self, resource: Resource, attribute: str | None) -> str:
         if self.waiting.get(resource._id) is not resource:
-            return _by_token(resource, attribute)
+            return resource.token(attribute)
         return _reference(resource._id, attribute)
 
+    def _in_stack(self, resource: Resource, attribute: str | None) -> str:
+        return _in_stack(self.place.stack, resource, attribute)
 
+
+_DEFAULT = "Default"
+"""A name that CDK leaves out of the names in a template: what comes late is called as if it had come early."""
+
+_named_as_usual: WeakSet[Stack] = WeakSet()
+_named_otherwise: WeakSet[Stack] = WeakSet()
 _Naming = Callable[[Resource, str | None], str]
 
 
 def _by_token(resource: Resource, attribute: str | None) -> str:
     return resource.token(attribute)
+
+
+def _in_stack(stack: Stack, resource: Resource, attribute: str | None) -> str:
+    if resource.stack is not stack:
+        return resource.token(attribute)
+    return _reference(resource.logical_id, attribute)
 
 
 def _reference(name: str, attribute: str | None) -> str:
@@ -243,13 +292,7 @@ def rendered(value: Any, stack: Stack) -> Any:
         value: Texts may hold what :class:`Resource` gives, ``${AWS::Region}`` and the like, and tokens of CDK's.
         stack: Whose template it is.
     """
-
-    def name(resource: Resource, attribute: str | None) -> str:
-        if stack_of(resource.cfn) is not stack:
-            return resource.token(attribute)
-        return _reference(resource.logical_id, attribute)
-
-    return _rendered(value, name)
+    return _rendered(value, partial(_in_stack, stack))
 
 
 def with_tokens(value: Any) -> Any:

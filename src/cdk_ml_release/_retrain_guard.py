@@ -11,7 +11,8 @@ from aws_cdk import Aws
 from constructs import Construct
 
 from ._permissions import Allow, acknowledge, arn, wildcards
-from ._resource import Resource, Verbatim, include, stack_of
+from ._place import settle
+from ._resource import Resource, Verbatim, include
 from ._role import service_role
 from .retrain import Retrain
 
@@ -50,7 +51,7 @@ class RetrainGuard(Construct):
             alarm_names: What starts the guard when it goes off.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         may = [
             Allow(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{name}") for name in alarm_names]),
             Allow(["codepipeline:ListPipelineExecutions", "codepipeline:StartPipelineExecution"], [pipeline_arn]),

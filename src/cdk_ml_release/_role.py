@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from aws_cdk import CfnResource
 from constructs import Construct
 
 from ._permissions import Allow
@@ -51,8 +52,8 @@ class OwnRole(Resource):
     def allow(self, allows: Iterable[Allow]) -> None:
         """Write its policy anew."""
         document = policy_document(allows)
-        if self.waits:
-            self.change("Policies", [{"PolicyName": "Release", "PolicyDocument": document}])
+        if self.waits or type(self.cfn) is CfnResource:
+            self.override("Policies", [{"PolicyName": "Release", "PolicyDocument": document}])
             return
         from aws_cdk import aws_iam as iam
 

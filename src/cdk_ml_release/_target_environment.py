@@ -13,7 +13,8 @@ from constructs import Construct
 from ._deploy_action import start_deployment
 from ._endpoint_permissions import EndpointPermissions
 from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
-from ._resource import include, stack_of
+from ._place import stack_of
+from ._resource import include
 from ._role import OwnRole
 from ._sharing import Sharing, on_key
 from .artifact_repo import MlArtifactRepo
@@ -97,6 +98,7 @@ class TargetEnvironment:
 
     Attributes:
         stack: The stack of the roles, deployed before the stacks that name them in policies.
+        scope: What the roles belong to there.
         account: The account that the endpoint is in.
         pipeline_role: What the pipeline assumes there, as the pipeline's own stack sees it.
         deployment_role: What CloudFormation deploys with there, likewise.
@@ -118,6 +120,7 @@ class TargetEnvironment:
             description=f"What releases to the endpoint {endpoint_name} need in its account",
             env=Environment(account=account, region=self._region),
         )
+        self.scope = Construct(self.stack, "Endpoint")
         # CDK may not change them: what it would add to their policies are names that this stack cannot know.
         self.pipeline_role, self.deployment_role = (
             iam.Role.from_role_arn(scope, construct_id, self._role_arn(account, name), mutable=False)
@@ -184,9 +187,9 @@ class TargetEnvironment:
         projects = [self._role_arn(self._home, each) for each in _PROJECTS]
         programs = home | {"Condition": {"ArnEquals": {"aws:PrincipalArn": projects}}}
         # The name of the pipeline's role is not known here; its account decides who may assume this one.
-        OwnRole(self.stack, "PipelineRole", home, pipeline, role_name=self.names["pipeline"])
-        OwnRole(self.stack, "ReleaseRole", programs, release, role_name=self.names["release"])
-        include(self.stack)
+        OwnRole(self.scope, "PipelineRole", home, pipeline, role_name=self.names["pipeline"])
+        OwnRole(self.scope, "ReleaseRole", programs, release, role_name=self.names["release"])
+        include(self.scope)
         acknowledge(self.stack, lambda: wildcards(self.stack, [*others, *pipeline, *release]))
 
     def share(self, model: Iterable[Allow], deployment: Iterable[Allow]) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import RemovalPolicy
 from constructs import Construct
@@ -14,17 +14,18 @@ from constructs import Construct
 from ._bucket import PrivateBucket, check_key_prefix
 from ._data_folder import FINDINGS, copy_folder
 from ._permissions import RepoPermissions, acknowledge, grant, wildcards
-from ._resource import Resource, include, stack_of, token
+from ._place import settle
+from ._resource import Resource, include, token
 from .runtime.contract import MODEL_NAME_PATTERN
 from .runtime.schema import Schema
 
 if TYPE_CHECKING:
+    from aws_cdk import CfnResource
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_ecr as ecr
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
-    from aws_cdk.aws_sagemaker import CfnModelPackageGroup
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class MlArtifactRepo(Construct):
             ValueError: if a name or a folder cannot be used.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         _check_model_name(model_name)
         _check_data(data_folder, data_bucket, data_prefix)
         self.model_name = model_name
@@ -162,9 +163,9 @@ class MlArtifactRepo(Construct):
         )
 
     @property
-    def package_group(self) -> CfnModelPackageGroup:
+    def package_group(self) -> CfnResource:
         """The model package group that versions are registered in, named like the model."""
-        return cast("CfnModelPackageGroup", self.resources.versions.cfn)
+        return self.resources.versions.cfn
 
     @property
     def bucket(self) -> s3.IBucket:

@@ -13,8 +13,9 @@ from ._action import PlainAction
 from ._bucket import check_key_prefix
 from ._codebuild import RuntimeArchive, RuntimeProject
 from ._permissions import Allow, acknowledge, arn, grant, pass_role, read_prefixes, wildcards
+from ._place import settle
 from ._release_name import checked_release_name
-from ._resource import include, stack_of
+from ._resource import include
 from ._sagemaker_role import run_container, sagemaker_role
 from ._transform_request import transform_request
 from .artifact_repo import MlArtifactRepo
@@ -76,7 +77,7 @@ class BatchTransformRelease(Construct):
             ValueError: if an argument is outside SageMaker's limits.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         check_stage_name("construct_id", construct_id)
         name = checked_release_name("batch_name", batch_name, repo.model_name, construct_id, "models and jobs")
         _check_input_prefix(input_prefix, own=input_bucket is None)

@@ -14,7 +14,8 @@ from ._codebuild import RuntimeArchive, RuntimeProject
 from ._job_requests import JobRequest, Placement, requests
 from ._network import private_network
 from ._permissions import Allow, acknowledge, arn, pass_role, wildcards
-from ._resource import include, stack_of
+from ._place import settle
+from ._resource import include
 from ._sagemaker_role import run_container, sagemaker_role
 from .artifact_repo import MlArtifactRepo
 from .jobs import ProcessingJob, TrainingJob
@@ -73,7 +74,7 @@ class MlBuildStage(Construct):
             ValueError: if there is no gate, the name cannot be a stage's, or SageMaker would refuse a job.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         check_stage_name("construct_id", construct_id)
         gates = _gates(gate)
         preprocess, train, evaluate = preprocess or ProcessingJob(), train or TrainingJob(), evaluate or ProcessingJob()

@@ -18,9 +18,10 @@ from ._endpoint_roles import EndpointRoles
 from ._monitor_alarms import monitor_widgets
 from ._network import private_network
 from ._permissions import acknowledge, grant, wildcards
+from ._place import settle
 from ._release_name import checked_release_name
 from ._release_plan import release_plan
-from ._resource import include, stack_of
+from ._resource import include
 from .artifact_repo import MlArtifactRepo
 from .auto_rollback import AutoRollback
 from .endpoint_template import EndpointTemplate
@@ -107,7 +108,7 @@ class SageMakerEndpointRelease(Construct):
             ValueError: if an argument is outside SageMaker's limits, or two cannot be combined.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         check_stage_name("construct_id", construct_id)
         name = checked_release_name(
             "endpoint_name", endpoint_name, repo.model_name, construct_id, "models and configurations"

@@ -14,7 +14,8 @@ from ._monitor_parts import Monitor, Watch
 from ._network import private_network
 from ._notifications import Notifications
 from ._permissions import acknowledge, wildcards
-from ._resource import include, stack_of
+from ._place import settle
+from ._resource import include
 from ._retrain_guard import RetrainGuard
 from .drift_limits import DriftLimits
 from .endpoint_release import SageMakerEndpointRelease
@@ -86,7 +87,7 @@ class ModelMonitorSchedule(Construct):
             ValueError: if the endpoint cannot be watched, or a limit cannot be one.
         """
         super().__init__(scope, construct_id)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         check_stage_name("construct_id", construct_id)
         name, schema, limits = endpoint.endpoint_name, _schema(endpoint), limits or DriftLimits()
         _check_features(limits, schema)

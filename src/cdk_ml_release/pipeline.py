@@ -15,8 +15,9 @@ from ._choice import VERSION_DESCRIPTION, Choice, choice_namespace, unless_chose
 from ._notifications import Notifications, endpoint_notice, pipeline_notices
 from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, Allow, acknowledge, arn, wildcards
 from ._pipeline_limits import PipelineLimits, problems
+from ._place import settle, stack_of
 from ._plain_pipeline import PlainPipeline, StageDeclaration
-from ._resource import include, stack_of
+from ._resource import include
 from ._retrain_guard import NO_REASON, REASON_VARIABLE
 from .approval import Approval
 from .artifact_repo import MlArtifactRepo
@@ -73,7 +74,7 @@ class MlPipeline(Construct):
         """
         super().__init__(scope, construct_id)
         _check_pipeline_name(pipeline_name)
-        stack_of(self, scope)
+        settle(self, scope, construct_id)
         self._plain = PlainPipeline(self, pipeline_name=pipeline_name, key=encryption_key)
         self._construct: codepipeline.Pipeline | None = None
         self._limits = PipelineLimits(self)

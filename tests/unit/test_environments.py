@@ -135,7 +135,7 @@ def test_staging_stays_as_it_is_in_one_account(made):
 def test_prepare_and_verify_stay_and_act_there_by_a_role_that_trusts_them_only(made):
     home, there = made
 
-    assert trust(there, "ReleaseRole") == {
+    assert trust(there, "EndpointReleaseRole") == {
         "Action": "sts:AssumeRole",
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:${{AWS::Partition}}:iam::{HOME}:root"},
@@ -160,7 +160,7 @@ def test_the_registry_is_asked_at_home(made):
     home, there = made
 
     assert len(home.allowed("ProductionPrepareRole", "sagemaker:UpdateModelPackage")) == 1
-    assert there.allowed("ReleaseRole", "sagemaker:UpdateModelPackage") == []
+    assert there.allowed("EndpointReleaseRole", "sagemaker:UpdateModelPackage") == []
 
 
 def test_the_endpoint_is_told_the_model_role_that_is_there(made):
@@ -243,7 +243,7 @@ def test_what_the_roles_there_cannot_name_is_bound_to_the_home_account(made):
     _, there = made
     wide = [
         statement
-        for role in ("Role", "DeploymentRole", "PipelineRole", "ReleaseRole")
+        for role in ("EndpointRole", "EndpointDeploymentRole", "EndpointPipelineRole", "EndpointReleaseRole")
         for statement in there.statements(role)
         for resource in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
         if resource.startswith("arn:aws:s3:::*")
@@ -251,10 +251,10 @@ def test_what_the_roles_there_cannot_name_is_bound_to_the_home_account(made):
 
     assert len(wide) == 5
     assert all(AT_HOME.items() <= {key: each["Condition"][key] for key in AT_HOME}.items() for each in wide)
-    assert there.allowed("Role", "s3:GetObject") == ["arn:aws:s3:::*/runs/*"]
-    assert there.allowed("Role", "s3:PutObject") == ["arn:aws:s3:::*/capture/*"]
-    assert there.allowed("Role", "kms:CreateGrant") == [f"arn:aws:kms:eu-central-1:{HOME}:key/*"]
-    assert there.allowed("DeploymentRole", "sagemaker:DescribeModelPackage") == [
+    assert there.allowed("EndpointRole", "s3:GetObject") == ["arn:aws:s3:::*/runs/*"]
+    assert there.allowed("EndpointRole", "s3:PutObject") == ["arn:aws:s3:::*/capture/*"]
+    assert there.allowed("EndpointRole", "kms:CreateGrant") == [f"arn:aws:kms:eu-central-1:{HOME}:key/*"]
+    assert there.allowed("EndpointDeploymentRole", "sagemaker:DescribeModelPackage") == [
         f"arn:aws:sagemaker:eu-central-1:{HOME}:model-package/abalone/*"
     ]
 
@@ -263,9 +263,9 @@ def test_the_pipelines_role_there_can_deploy_one_stack_with_one_role(made):
     _, there = made
 
     stack = "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/abalone-production-endpoint/*"
-    assert there.allowed("PipelineRole", "cloudformation:CreateStack") == [stack]
-    assert there.allowed("PipelineRole", "cloudformation:DeleteStack") == []
-    (passed,) = there.allowed("PipelineRole", "iam:PassRole")
+    assert there.allowed("EndpointPipelineRole", "cloudformation:CreateStack") == [stack]
+    assert there.allowed("EndpointPipelineRole", "cloudformation:DeleteStack") == []
+    (passed,) = there.allowed("EndpointPipelineRole", "iam:PassRole")
     assert passed.startswith("${DeploymentRole")
 
 
@@ -278,11 +278,11 @@ def test_a_queue_there_has_its_objects_in_the_bucket_at_home(app):
     shared = json.dumps(statements_for(policy, "model"))
     assert "/async/abalone-production/input/*" in shared
     assert "capture" not in shared
-    assert "arn:aws:s3:::*/async/abalone-production/*" in there.allowed("Role", "s3:PutObject")
+    assert "arn:aws:s3:::*/async/abalone-production/*" in there.allowed("EndpointRole", "s3:PutObject")
     assert any(
         "/async/abalone-production/input/*" in each for each in home.allowed("ProductionVerifyRole", "s3:PutObject")
     )
-    assert there.allowed("ReleaseRole", "sagemaker:InvokeEndpointAsync") != []
+    assert there.allowed("EndpointReleaseRole", "sagemaker:InvokeEndpointAsync") != []
 
 
 def test_metrics_are_those_of_the_other_account(two):

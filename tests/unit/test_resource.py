@@ -3,24 +3,33 @@
 import json
 from pathlib import Path
 
+import jsii
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 import cdk_ml_release as ml
 from cdk_ml_release._resource import Resource, Verbatim, include, rendered
+
+from .conftest import words
 
 GATE = ml.QualityGate.at_most("a.b", 1)
 
 
 @pytest.fixture
-def topic(stack):
-    return Resource(stack, "News", "AWS::SNS::Topic", {"DisplayName": None, "Tags": [{"Key": "a", "Value": "b"}]})
+def scope(stack):
+    return Construct(stack, "Some")
 
 
-def test_what_is_none_is_left_out(stack, topic, template):
-    include(stack)
+@pytest.fixture
+def topic(scope):
+    return Resource(scope, "News", "AWS::SNS::Topic", {"DisplayName": None, "Tags": [{"Key": "a", "Value": "b"}]})
+
+
+def test_what_is_none_is_left_out(stack, scope, topic, template):
+    include(scope)
 
     assert template(stack).one("AWS::SNS::Topic") == {"Tags": [{"Key": "a", "Value": "b"}]}
 
@@ -28,32 +37,72 @@ def test_what_is_none_is_left_out(stack, topic, template):
 def test_a_whole_text_becomes_a_reference_and_a_part_of_one_a_substitution(stack, topic):
     said = {"name": topic.ref, "arn": topic.arn, "below": f"{topic.arn}:x", "here": "${AWS::Region}", "plain": "a"}
 
+    name = topic.logical_id
     assert rendered(said, stack) == {
-        "name": {"Ref": "News"},
-        "arn": {"Fn::GetAtt": ["News", "Arn"]},
-        "below": {"Fn::Sub": "${News.Arn}:x"},
+        "name": {"Ref": name},
+        "arn": {"Fn::GetAtt": [name, "Arn"]},
+        "below": {"Fn::Sub": f"${{{name}.Arn}}:x"},
         "here": {"Ref": "AWS::Region"},
         "plain": "a",
     }
 
 
-def test_tokens_of_cdk_stand_beside_references(stack, topic, template):
+def test_tokens_of_cdk_stand_beside_references(stack, scope, topic, template):
     bucket = s3.Bucket(stack, "Bucket")
 
-    Resource(stack, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-{bucket.bucket_name}-${{AWS::Region}}"})
+    Resource(scope, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-{bucket.bucket_name}-${{AWS::Region}}"})
+    include(scope)
 
-    include(stack)
-    (name,) = template(stack).all("AWS::S3::Bucket")
-    assert template(stack).one("AWS::SNS::Topic", "Two") == {"TopicName": f"${{News}}-${{{name}}}-${{AWS::Region}}"}
+    made = template(stack)
+    (mine,) = made.all("AWS::S3::Bucket")
+    told = f"${{{topic.logical_id}}}-${{{mine}}}-${{AWS::Region}}"
+    assert made.one("AWS::SNS::Topic", "SomeTwo") == {"TopicName": told}
 
 
-def test_another_stack_imports_what_it_speaks_of(app, stack, topic, template):
-    other = Stack(app, "Other")
+def test_another_stack_imports_what_it_speaks_of(app, stack, scope, topic, template):
+    other = Construct(Stack(app, "Other"), "Some")
 
     Resource(other, "Two", "AWS::SNS::Topic", {"TopicName": f"{topic.ref}-${{AWS::Region}}"})
-
+    include(scope)
     include(other)
-    assert "Fn::ImportValue" in json.dumps(template(other).one("AWS::SNS::Topic"))
+
+    assert "Fn::ImportValue" in json.dumps(template(Stack.of(other)).one("AWS::SNS::Topic"))
+
+
+@pytest.mark.parametrize(
+    "way", [["Some"], ["Default", "Some"], ["Some", "Resource"], ["A-b", "b"], ["a" * 200, "c" * 99]]
+)
+def test_a_resource_has_the_name_that_cdk_gives_it(stack, way):
+    scope = stack
+    for each in way:
+        scope = Construct(scope, each)
+
+    topic = Resource(scope, "News", "AWS::SNS::Topic", {})
+
+    assert stack.get_logical_id(topic.cfn) == topic.logical_id
+
+
+def test_a_stack_may_give_names_of_its_own(app, template):
+    class OwnNames(Stack):
+        @jsii.member(jsii_name="allocateLogicalId")
+        def _allocate_logical_id(self, element):
+            return "".join(each for each in element.node.path if each.isalnum())
+
+    stack = OwnNames(app, "Own")
+    repo = ml.MlArtifactRepo(stack, "Repo", model_name="abalone")
+    ml.MlBuildStage(stack, "Build", repo=repo, gate=GATE)
+
+    made = template(stack)
+    assert "OwnRepoDefaultBucket" in made.all("AWS::S3::Bucket")
+    assert made.allowed("OwnBuildDefaultTrainingRole", "s3:ListBucket") == ["${OwnRepoDefaultBucket.Arn}"]
+
+
+def test_what_comes_late_is_named_as_if_it_had_come_early(stack, scope, topic):
+    include(scope)
+
+    late = Resource(scope, "Late", "AWS::SNS::Topic", {"DisplayName": topic.ref})
+
+    assert stack.get_logical_id(late.cfn) == late.logical_id
 
 
 def test_a_text_of_another_language_keeps_its_braces(stack):
@@ -101,8 +150,9 @@ def _synthesize(outdir: Path) -> dict[str, object]:
     return template
 
 
-def _without_answers(resources):
-    return {name: {key: each[key] for key in each if key != "Metadata"} for name, each in resources.items()}
+def _in_words(resources):
+    """The resources without the answers to cdk-nag, and however they speak of each other."""
+    return {name: {key: words(each[key]) for key in each if key != "Metadata"} for name, each in resources.items()}
 
 
 def test_what_cdk_nag_looks_at_is_what_is_deployed(request, tmp_path):
@@ -110,7 +160,7 @@ def test_what_cdk_nag_looks_at_is_what_is_deployed(request, tmp_path):
 
     request.getfixturevalue("nag")
 
-    assert _without_answers(_synthesize(tmp_path / "typed")) == plain
+    assert _in_words(_synthesize(tmp_path / "typed")) == _in_words(plain)
 
 
 def test_a_bucket_takes_statements_into_the_policy_that_it_has(stack, repo, template):
