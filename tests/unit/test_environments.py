@@ -266,7 +266,7 @@ def test_the_pipelines_role_there_can_deploy_one_stack_with_one_role(made):
     assert there.allowed("EndpointPipelineRole", "cloudformation:CreateStack") == [stack]
     assert there.allowed("EndpointPipelineRole", "cloudformation:DeleteStack") == []
     (passed,) = there.allowed("EndpointPipelineRole", "iam:PassRole")
-    assert passed.startswith("${DeploymentRole")
+    assert passed.startswith("${EndpointDeploymentRole")
 
 
 def test_a_queue_there_has_its_objects_in_the_bucket_at_home(app):
