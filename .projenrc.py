@@ -163,6 +163,7 @@ CONSTRUCTS = [
     "_pipeline_limits",
     "_place",
     "_plain_pipeline",
+    "_reference",
     "_release_name",
     "_release_plan",
     "_resource",

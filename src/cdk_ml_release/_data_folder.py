@@ -8,7 +8,8 @@ from constructs import Construct
 
 from ._asset import add_folder
 from ._permissions import Allow, RepoPermissions, arn, bucket_arn
-from ._resource import Resource, Verbatim
+from ._reference import Verbatim
+from ._resource import Resource
 from ._role import service_role
 
 _FUNCTION = Path(__file__).parent / "runtime" / "data_folder.py"

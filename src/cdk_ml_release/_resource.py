@@ -24,13 +24,11 @@ from aws_cdk import CfnResource, RemovalPolicy, Stack, Token
 from constructs import Construct, IConstruct
 
 from ._place import Place, place_of
+from ._reference import mark, reference, written
 
 if TYPE_CHECKING:
     from aws_cdk.cloudformation_include import CfnInclude
 
-_TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
-_MARK = re.compile(r"\$\{Resource(\d+)(?:\.(\w+))?\}")
-_WHOLE = re.compile(r"\$\{([\w:]+)(?:\.(\w+))?\}")
 _POLICIES = {
     RemovalPolicy.DESTROY: {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"},
     RemovalPolicy.RETAIN: {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"},
@@ -39,10 +37,6 @@ _POLICIES = {
         "UpdateReplacePolicy": "Retain",
     },
 }
-
-
-class Verbatim(str):
-    """A text in which ``${...}`` is no reference of the template."""
 
 
 _fragments: WeakKeyDictionary[IConstruct, _Fragment] = WeakKeyDictionary()
@@ -88,15 +82,15 @@ class Resource:
             self._declared |= _POLICIES[removal_policy]
         self._needs: list[Resource] = []
         self._cfn: CfnResource | None = None
-        self._mark = f"Resource{len(_resources)}"
-        self.ref = f"${{{self._mark}}}"
+        self._number = len(_resources)
+        self.ref = mark(self._number)
         _resources.append(self)
         self._fragment = _fragments.get(scope) or _fragments.setdefault(scope, _Fragment(scope))
         self._fragment.waiting[construct_id] = self
 
     def attribute(self, name: str) -> str:
         """What ``Fn::GetAtt`` gives, to be a part of texts that become properties of a resource."""
-        return f"${{{self._mark}.{name}}}"
+        return mark(self._number, name)
 
     @property
     def arn(self) -> str:
@@ -155,7 +149,7 @@ class Resource:
         assert scope is not None, "only an app has none"
         scope.node.try_remove_child(self._id)
 
-    @cached_property
+    @property
     def logical_id(self) -> str:
         """What the template of its stack calls it."""
         return self._fragment.logical_id(self._id)
@@ -180,7 +174,7 @@ class Resource:
 
     def declaration(self, name: _Naming) -> dict[str, Any]:
         """The resource as its template has it."""
-        declared: dict[str, Any] = _rendered(self._declared, name)
+        declared: dict[str, Any] = _written(self._declared, name)
         return declared
 
 
@@ -257,7 +251,7 @@ class _Fragment:
     def _in_typed_fragment(self, resource: Resource, attribute: str | None) -> str:
         if self.waiting.get(resource._id) is not resource:
             return resource.token(attribute)
-        return _reference(resource._id, attribute)
+        return reference(resource._id, attribute)
 
     def _in_stack(self, resource: Resource, attribute: str | None) -> str:
         return _in_stack(self.place.stack, resource, attribute)
@@ -271,6 +265,10 @@ _named_otherwise: WeakSet[Stack] = WeakSet()
 _Naming = Callable[[Resource, str | None], str]
 
 
+def _written(value: Any, name: _Naming) -> Any:
+    return written(value, lambda number, attribute: name(_resources[number], attribute))
+
+
 def _by_token(resource: Resource, attribute: str | None) -> str:
     return resource.token(attribute)
 
@@ -278,11 +276,7 @@ def _by_token(resource: Resource, attribute: str | None) -> str:
 def _in_stack(stack: Stack, resource: Resource, attribute: str | None) -> str:
     if resource.stack is not stack:
         return resource.token(attribute)
-    return _reference(resource.logical_id, attribute)
-
-
-def _reference(name: str, attribute: str | None) -> str:
-    return f"${{{name}}}" if attribute is None else f"${{{name}.{attribute}}}"
+    return reference(resource.logical_id, attribute)
 
 
 def rendered(value: Any, stack: Stack) -> Any:
@@ -292,12 +286,12 @@ def rendered(value: Any, stack: Stack) -> Any:
         value: Texts may hold what :class:`Resource` gives, ``${AWS::Region}`` and the like, and tokens of CDK's.
         stack: Whose template it is.
     """
-    return _rendered(value, partial(_in_stack, stack))
+    return _written(value, partial(_in_stack, stack))
 
 
 def with_tokens(value: Any) -> Any:
     """A property for constructs of CDK's in any stack, with its references as tokens."""
-    return _rendered(value, _by_token)
+    return _written(value, _by_token)
 
 
 def token(text: str) -> str:
@@ -308,27 +302,3 @@ def token(text: str) -> str:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def _rendered(value: Any, name: _Naming) -> Any:
-    if isinstance(value, Verbatim):
-        return str(value)
-    if isinstance(value, str):
-        return _text(value, name) if "${" in value else value
-    if isinstance(value, Mapping):
-        return {_rendered(key, name): _rendered(each, name) for key, each in value.items() if each is not None}
-    if isinstance(value, list | tuple):
-        return [_rendered(each, name) for each in value]
-    return value
-
-
-def _text(text: str, name: _Naming) -> Any:
-    text = _MARK.sub(lambda mark: name(_resources[int(mark[1])], mark[2]), text)
-    if "${" not in _TOKEN.sub("", text):
-        return text
-    whole = _WHOLE.fullmatch(text)
-    if whole is not None:
-        return {"Ref": whole[1]} if whole[2] is None else {"Fn::GetAtt": [whole[1], whole[2]]}
-    names = {found: f"Token{number}" for number, found in enumerate(dict.fromkeys(_TOKEN.findall(text)))}
-    text = _TOKEN.sub(lambda found: f"${{{names[found[0]]}}}", text)
-    return {"Fn::Sub": [text, {names[found]: found for found in names}] if names else text}

@@ -12,7 +12,8 @@ from constructs import Construct
 
 from ._permissions import Allow, acknowledge, arn, wildcards
 from ._place import settle
-from ._resource import Resource, Verbatim, include
+from ._reference import Verbatim
+from ._resource import Resource, include
 from ._role import service_role
 from .retrain import Retrain
 

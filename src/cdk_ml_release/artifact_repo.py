@@ -90,6 +90,7 @@ class MlArtifactRepo(Construct):
         settle(self, scope, construct_id)
         _check_model_name(model_name)
         _check_data(data_folder, data_bucket, data_prefix)
+        _check_removal_policy(removal_policy)
         self.model_name = model_name
         self.schema = schema
         self.encryption_key = encryption_key
@@ -262,6 +263,15 @@ def _check_code_name(name: str) -> None:
         raise ValueError(
             "'code' must be 1 to 100 letters, digits and '._-' known at synthesis and not end in '.git', "
             f"got {name!r}; to use a repository that exists, pass it as a construct"
+        )
+
+
+def _check_removal_policy(policy: RemovalPolicy) -> None:
+    # Source: CloudFormation's list of resources that have snapshots, which are databases and volumes.
+    if policy == RemovalPolicy.SNAPSHOT:
+        raise ValueError(
+            "'removal_policy' must be RETAIN, DESTROY or RETAIN_ON_UPDATE_OR_DELETE, got SNAPSHOT, which buckets and "
+            "images do not have; use RETAIN"
         )
 
 

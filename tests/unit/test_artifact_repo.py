@@ -263,3 +263,16 @@ def test_fails_when_data_is_both_local_and_in_a_bucket(stack, tmp_path):
 
     with pytest.raises(ValueError, match="cannot be used together with 'data_bucket'"):
         MlArtifactRepo(stack, "Repo", model_name="abalone", data_folder=str(tmp_path), data_bucket=lake)
+
+
+def test_refuses_a_removal_policy_that_its_resources_do_not_have(stack):
+    with pytest.raises(ValueError, match="'removal_policy' must be RETAIN, DESTROY .*, got SNAPSHOT, .*; use RETAIN"):
+        MlArtifactRepo(stack, "Repo", model_name="abalone", removal_policy=RemovalPolicy.SNAPSHOT)
+
+
+def test_what_a_failed_creation_made_is_deleted_and_nothing_else(stack, template):
+    policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    MlArtifactRepo(stack, "Repo", model_name="abalone", removal_policy=policy)
+
+    (bucket,) = (each for each in template(stack).resources.values() if each["Type"] == "AWS::S3::Bucket")
+    assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"

@@ -11,7 +11,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 import cdk_ml_release as ml
-from cdk_ml_release._resource import Resource, Verbatim, include, rendered
+from cdk_ml_release._reference import Verbatim
+from cdk_ml_release._resource import Resource, include, rendered
 
 from .conftest import words
 
