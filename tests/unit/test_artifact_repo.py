@@ -266,7 +266,7 @@ def test_fails_when_data_is_both_local_and_in_a_bucket(stack, tmp_path):
 
 
 def test_refuses_a_removal_policy_that_its_resources_do_not_have(stack):
-    with pytest.raises(ValueError, match="'removal_policy' must be RETAIN, DESTROY .*, got SNAPSHOT, .*; use RETAIN"):
+    with pytest.raises(ValueError, match=r"'removal_policy' must be RETAIN, DESTROY .*, got SNAPSHOT, .*; use RETAIN"):
         MlArtifactRepo(stack, "Repo", model_name="abalone", removal_policy=RemovalPolicy.SNAPSHOT)
 
 
