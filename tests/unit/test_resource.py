@@ -118,6 +118,12 @@ def test_a_role_can_be_granted_more_as_a_construct(stack, build, template):
     assert f"${{{mine}.Arn}}" in made.allowed("BuildTrainingRole", "s3:List*")
 
 
+def test_whatever_no_argument_covers_can_be_overridden(stack, build, template):
+    build.node.find_child("Default").get_resource("Jobs").add_property_override("QueuedTimeoutInMinutes", 30)
+
+    assert template(stack).one("AWS::CodeBuild::Project", "BuildJobs")["QueuedTimeoutInMinutes"] == 30
+
+
 def test_bucket_and_images_can_be_granted_as_constructs(stack, repo, template):
     user = iam.Role(stack, "User", assumed_by=iam.AccountRootPrincipal())
 
