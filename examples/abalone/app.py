@@ -18,7 +18,7 @@ gates = [ml.QualityGate.at_most(RMSE, 2.5), ml.QualityGate.no_worse_than_current
 build = ml.MlBuildStage(stack, "Build", repo=repo, gate=gates)
 production = ml.SageMakerEndpointRelease(stack, "Production", repo=repo)
 drift = ml.ModelMonitorSchedule(stack, "Drift", endpoint=production, on_drift=ml.Retrain())
-source = ml.Source.code_commit(repo.code, branch="model")
+source = ml.Source.code_commit(repo, branch="model")
 ml.MlPipeline(
     stack,
     "Pipeline",

@@ -110,7 +110,8 @@ class MlArtifactRepo(Construct):
             NotificationConfiguration={"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
         )
         self.resources = HomeResources(bucket, self._define_images(bucket.key_arn), self._define_versions())
-        self._code = self._define_code(code) if isinstance(code, str) else code
+        self._code = code
+        self._own_code = self._define_code(code) if isinstance(code, str) else None
         self._data_bucket = data_bucket
         self.permissions = self._permissions(data_bucket)
         copying = copy_folder(self, data_folder, self.permissions) if data_folder is not None else None
@@ -134,13 +135,10 @@ class MlArtifactRepo(Construct):
         kind = "AWS::SageMaker::ModelPackageGroup"
         return Resource(self, "Versions", kind, group, removal_policy=self._removal_policy)
 
-    def _define_code(self, name: str) -> codecommit.IRepository:
+    def _define_code(self, name: str) -> Resource:
         _check_code_name(name)
         properties = {"RepositoryName": name}
-        Resource(self, "Code", "AWS::CodeCommit::Repository", properties, removal_policy=self._removal_policy)
-        from aws_cdk import aws_codecommit as codecommit
-
-        return codecommit.Repository.from_repository_name(self, "CodeByName", name)
+        return Resource(self, "Code", "AWS::CodeCommit::Repository", properties, removal_policy=self._removal_policy)
 
     def _permissions(self, data_bucket: s3.IBucket | None) -> RepoPermissions:
         bucket, images = self.resources.bucket, self.resources.images
@@ -197,13 +195,30 @@ class MlArtifactRepo(Construct):
             images.cfn, "Repository", repository_name=images.token(), repository_arn=images.token("Arn")
         )
 
-    @property
+    @cached_property
     def code(self) -> codecommit.IRepository:
         """The CodeCommit repository of the model's code.
 
         Raises:
             ValueError: if this repository was made without one.
         """
+        code = self._known_code()
+        if not isinstance(code, str):
+            return code
+        from aws_cdk import aws_codecommit as codecommit
+
+        return codecommit.Repository.from_repository_name(self, "CodeByName", code)
+
+    @property
+    def code_repository(self) -> tuple[str, str]:
+        """Name and ARN of the same, as parts of the texts that become properties of a resource."""
+        code = self._known_code()
+        if isinstance(code, str):
+            assert self._own_code is not None, "defined with the name"
+            return code, self._own_code.arn
+        return code.repository_name, code.repository_arn
+
+    def _known_code(self) -> codecommit.IRepository | str:
         if self._code is None:
             raise ValueError(
                 f"'code' must be given to the MlArtifactRepo of '{self.model_name}' before it can be used, got None; "

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from ._action import PlainAction
 from ._permissions import Allow, arn
+from .artifact_repo import MlArtifactRepo
 
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
@@ -35,18 +36,20 @@ class Source:
     """What fetches the source into an artifact called ``Source``."""
 
     @classmethod
-    def code_commit(cls, repository: codecommit.IRepository | str, *, branch: str = "main") -> Source:
+    def code_commit(cls, repository: MlArtifactRepo | codecommit.IRepository | str, *, branch: str = "main") -> Source:
         """A branch of a CodeCommit repository.
 
         Args:
-            repository: The repository, or the name of one that exists.
+            repository: The home of the model, if its code is there too; a repository, or the name of one that exists.
             branch: Every push to it starts a release.
 
         Raises:
-            ValueError: if a name is empty.
+            ValueError: if a name is empty, or the model's home has no code.
         """
         _check_named("branch", branch)
-        if isinstance(repository, str):
+        if isinstance(repository, MlArtifactRepo):
+            name, repository_arn = repository.code_repository
+        elif isinstance(repository, str):
             _check_named("repository", repository)
             name, repository_arn = repository, arn("codecommit", repository)
         else:

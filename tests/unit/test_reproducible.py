@@ -96,7 +96,7 @@ def everything(stack: Stack, data: Path) -> None:
     build = ml.MlBuildStage(stack, "Build", repo=repo, gate=gate, vpc=vpc)
     release = ml.SageMakerEndpointRelease(stack, "Production", repo=repo)
     stages = [build, ml.Approval("Promote"), release]
-    ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo.code), stages=stages, encryption_key=key)
+    ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo), stages=stages, encryption_key=key)
 
 
 def permissions(resource):

@@ -152,7 +152,7 @@ def _synthesize(outdir: Path) -> dict[str, object]:
     build = ml.MlBuildStage(stack, "Build", repo=repo, gate=GATE)
     release = ml.SageMakerEndpointRelease(stack, "Production", repo=repo)
     drift = ml.ModelMonitorSchedule(stack, "Drift", endpoint=release, on_drift=ml.Retrain())
-    ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo.code), stages=[build, release, drift])
+    ml.MlPipeline(stack, "Pipeline", source=ml.Source.code_commit(repo), stages=[build, release, drift])
     template: dict[str, object] = json.loads(Path(app.synth().directory, "Test.template.json").read_text())["Resources"]
     return template
 

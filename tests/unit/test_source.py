@@ -5,7 +5,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_s3 as s3
 
-from cdk_ml_release import Approval, MlPipeline, Source
+from cdk_ml_release import Approval, MlArtifactRepo, MlBuildStage, MlPipeline, QualityGate, Source
 
 CONNECTION = "arn:aws:codeconnections:us-east-1:111122223333:connection/1f2e"
 
@@ -36,6 +36,25 @@ def test_a_code_commit_source_may_be_another_branch_of_a_repository_in_the_app(s
 
     assert action["Configuration"]["RepositoryName"].endswith(".Name}")
     assert action["Configuration"]["BranchName"] == "model"
+
+
+@pytest.mark.parametrize("given", ["a name", "a construct"])
+def test_a_code_commit_source_may_be_in_the_home_of_the_model(stack, template, given):
+    code = "code" if given == "a name" else codecommit.Repository.from_repository_name(stack, "Mine", "code")
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone", code=code)
+    build = MlBuildStage(stack, "Build", repo=repo, gate=QualityGate.at_most("a.b", 1))
+
+    MlPipeline(stack, "Pipeline", source=Source.code_commit(repo, branch="model"), stages=[build])
+
+    made = template(stack)
+    assert made.stages()["Source"]["Source"]["Configuration"]["RepositoryName"] == "code"
+    (mine,) = made.allowed("PipelineRole", "codecommit:GetCommit")
+    assert mine.endswith(".Arn}" if given == "a name" else ":code")
+
+
+def test_fails_when_the_home_of_the_model_has_no_code(repo):
+    with pytest.raises(ValueError, match=r"'code' must be given to the MlArtifactRepo of 'abalone'"):
+        Source.code_commit(repo)
 
 
 def test_a_push_to_the_branch_starts_a_release_without_polling(stack, build, template):
