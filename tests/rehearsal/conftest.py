@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import runpy
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk_ml_release.rehearsal.assembly import Assembly, read_app, synthesize
+from cdk_ml_release.rehearsal.assembly import Assembly
 from cdk_ml_release.rehearsal.command import cache_folder
 from cdk_ml_release.rehearsal.event import Event
 from cdk_ml_release.rehearsal.pipelines.execution import ActionRun, Execution, StageRun
@@ -122,16 +124,20 @@ def failure(execution: Execution) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The tiny app's assembly, or that of one of its variants; each is synthesized once."""
-    made: dict[str, Path] = {}
+    """The tiny app's assembly, or that of one of its variants; each is synthesized once.
 
+    All in this process: to start CDK takes longer than to synthesize them.
+    """
+
+    @cache
     def synthesized(variant: str = "") -> Path:
-        if variant not in made:
-            out = tmp_path_factory.mktemp("assembly")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("TINY", variant)
-                made[variant] = synthesize(read_app(TINY), out).folder
-        return made[variant]
+        out = tmp_path_factory.mktemp("assembly")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TINY", variant)
+            patch.setenv("CDK_OUTDIR", str(out))
+            patch.chdir(TINY)
+            runpy.run_path("app.py")
+        return out
 
     return synthesized
 

@@ -183,41 +183,30 @@ def _pipeline(stack: Stack, build: MlBuildStage, encryption_key: kms.IKey | None
     MlPipeline(stack, "Pipeline", source=source, stages=stages, encryption_key=encryption_key)
 
 
-def hosted(**options: Any) -> Callable[[Stack], None]:
-    """An app whose endpoint has such options."""
-
-    def define(stack: Stack) -> None:
-        repo = MlArtifactRepo(stack, "Repo", model_name="abalone")
-        build = MlBuildStage(stack, "Build", repo=repo, gate=GATE)
-        release = SageMakerEndpointRelease(stack, "Production", repo=repo, **options)
-        MlPipeline(stack, "Pipeline", source=Source.code_commit("code"), stages=[build, release])
-
-    return define
-
-
-def scaled(stack: Stack) -> None:
-    scaling = Scaling.on_invocations(minimum=2, maximum=8, per_instance_per_minute=600)
-    hosted(
-        scaling=scaling.at("cron(0 6 * * ? *)", minimum=4, maximum=8),
-        traffic=TrafficShift.linear(percent=50),
-        hosting=RealTime(shadow=Shadow(percent=20)),
-    )(stack)
-
-
-def serverless(stack: Stack) -> None:
-    hosted(hosting=Serverless(provisioned_concurrency=2))(stack)
-
-
-def asynchronous(stack: Stack) -> None:
+def hosted(stack: Stack) -> None:
+    """Every way to host, one after the other: what they share is looked at once."""
     key = kms.Key(stack, "TopicKey", enable_key_rotation=True)
     topics = {name: sns.Topic(stack, name, master_key=key) for name in ("success_topic", "error_topic")}
-    hosted(hosting=Asynchronous(**topics), scaling=Scaling.on_backlog(maximum=3, per_instance=5))(stack)
-
-
-def isolated(stack: Stack) -> None:
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2, restrict_default_security_group=False)
     vpc.add_flow_log("Flow")
-    hosted(vpc=vpc, network_isolation=True, traffic=TrafficShift.rolling(batch_percent=50))(stack)
+    scaling = Scaling.on_invocations(minimum=2, maximum=8, per_instance_per_minute=600)
+    ways: dict[str, dict[str, Any]] = {
+        "Scaled": {
+            "scaling": scaling.at("cron(0 6 * * ? *)", minimum=4, maximum=8),
+            "traffic": TrafficShift.linear(percent=50),
+            "hosting": RealTime(shadow=Shadow(percent=20)),
+        },
+        "Serverless": {"hosting": Serverless(provisioned_concurrency=2)},
+        "Asynchronous": {
+            "hosting": Asynchronous(**topics),
+            "scaling": Scaling.on_backlog(maximum=3, per_instance=5),
+        },
+        "Isolated": {"vpc": vpc, "network_isolation": True, "traffic": TrafficShift.rolling(batch_percent=50)},
+    }
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone")
+    build = MlBuildStage(stack, "Build", repo=repo, gate=GATE)
+    releases = [SageMakerEndpointRelease(stack, name, repo=repo, **options) for name, options in ways.items()]
+    MlPipeline(stack, "Pipeline", source=Source.code_commit("code"), stages=[build, *releases])
 
 
 def watched(stack: Stack, engine: DriftJob | ModelMonitor | None = None) -> None:
@@ -246,7 +235,7 @@ def watched_by_sagemaker(stack: Stack) -> None:
     watched(stack, MonitorEngine.model_monitor())
 
 
-VARIANTS = [plain, everything, scaled, serverless, asynchronous, isolated, watched, watched_by_sagemaker]
+VARIANTS = [plain, everything, hosted, watched, watched_by_sagemaker]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)

@@ -27,7 +27,8 @@ from cdk_ml_release import (
 )
 
 variant = os.environ.get("TINY", "")
-app = App()
+# Without CDK's own validation, which would take most of the time: those of the constructs' tests are validated.
+app = App(outdir=os.environ.get("CDK_OUTDIR"), builtin_cloud_formation_validation=False)
 stack = Stack(app, "tiny")
 repo = MlArtifactRepo(
     stack,

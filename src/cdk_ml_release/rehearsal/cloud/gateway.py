@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -99,9 +100,9 @@ class Gateway:
         self._credentials: dict[str, Credentials] = {}
         self._policies: dict[str, list[dict[str, Any]]] = {}
         self._lock = threading.RLock()
-        self._session = boto3.Session(region_name=region)
+        self._session = _session(region)
         self._clients: dict[tuple[str, str], Any] = {}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _moto()
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_QuietHandler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         looks = {"poll_interval": _LOOK_SECONDS}
@@ -269,6 +270,19 @@ class Gateway:
         if credentials is None:
             raise ApiError("InvalidClientTokenId", "these credentials are not of this rehearsal", status=403)
         return credentials
+
+
+# What these two have loaded, the next rehearsal of this process finds ready. They remember nothing of an account.
+
+
+@cache
+def _session(region: str) -> boto3.Session:
+    return boto3.Session(region_name=region)
+
+
+@cache
+def _moto() -> DomainDispatcherApplication:
+    return DomainDispatcherApplication(create_backend_app)
 
 
 def _send(
