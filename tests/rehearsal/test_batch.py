@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from cdk_ml_release.rehearsal.event import Event
+
 from .conftest import actions, failure
 
 GOOD = "1.0\n2.0\n3.0\n"
@@ -81,17 +83,27 @@ def test_a_later_release_scores_again_with_its_own_model_and_leaves_earlier_resu
         assert "in service at tiny-scores" in second.stage("Promote").actions[-1].message
 
 
-def test_a_batch_of_which_nothing_can_be_scored_fails_with_the_reason_and_changes_nothing(batch):
-    with batch({"bad.csv": "x\ny\n"}) as show:
-        execution = show.begin()
+def test_a_batch_without_input_or_of_which_nothing_can_be_scored_fails_with_the_reason_and_changes_nothing(
+    batch, tmp_path
+):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("x\ny\n")
+    with batch({}) as show:
+        empty = show.begin()
 
-        assert execution.status == "Failed"
-        name, message = failure(execution)
+        assert "no data under s3://" in failure(empty)[1]
+        assert transforms(show) == [], "it fails before any job runs"
+
+        show.rehearsal.happen(Event(upload={"/batch-input/bad.csv": bad}))
+        unfit = show.release(1)
+
+        assert unfit.status == "Failed"
+        name, message = failure(unfit)
         assert name == "Transform"
         assert "no record under s3://" in message
         assert "could not convert string to float: 'x'" in message
-        assert show.executions == [execution], "there is nothing to roll back"
-        assert not [key for key in left(show, execution) if key.startswith("output/")]
+        assert show.executions == [empty, unfit], "there is nothing to roll back"
+        assert not [key for key in left(show, unfit) if key.startswith("output/")]
 
 
 def test_a_model_that_does_not_start_fails_the_batch_with_its_last_words(batch):
@@ -103,11 +115,3 @@ def test_a_model_that_does_not_start_fails_the_batch_with_its_last_words(batch):
         assert "AlgorithmError: the container exited with code 1" in message
         assert "its last line was: no model" in message
         assert transforms(show) == ["Failed"]
-
-
-def test_a_batch_without_input_fails_before_any_job_runs(batch):
-    with batch({}) as show:
-        execution = show.begin()
-
-        assert "no data under s3://" in failure(execution)[1]
-        assert transforms(show) == []
