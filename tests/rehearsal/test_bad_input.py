@@ -113,7 +113,6 @@ def test_a_name_that_another_execution_has_taken_is_not_used(stage):
 
 
 BAD_FIRST_RELEASES = {
-    "approval rejected": ({}, {"approve": "no"}, "Approve", "^rejected: tiny from commit"),
     "never answers /ping": ({"serve": NEVER_HEALTHY}, {"startup_seconds": 2.0}, "Deploy", "no 200 from GET /ping"),
     "crashes at start": ({"serve": CRASHES}, {}, "Deploy", "exited with code 3 .* its last line was: no such model"),
 }

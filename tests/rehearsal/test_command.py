@@ -104,7 +104,8 @@ def test_a_failed_pipeline_is_exit_status_1_and_says_so(tiny_app, assembly, tmp_
     assert re.search("✗ Promote · Approve .*rejected", done.stdout)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["status"] == "Failed"
-    assert report["reason"].startswith("Promote / Approve: ")
+    assert report["reason"].startswith("Promote / Approve: rejected: tiny from commit")
+    assert report["endpoints"] == []
     assert report["executions"][0]["not_reached"] == ["Live"]
 
 

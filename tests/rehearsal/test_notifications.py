@@ -43,7 +43,7 @@ def test_nobody_is_told_what_no_rule_matches():
 def test_people_are_told_what_to_do(stage):
     with stage(variant="told") as show:
         show.begin()
-        show.push({"README.md": "no, thank you"}, approve="no")
+        show.release(1, approve="no")
         show.push({"train": "#!/bin/sh\nexit 1\n"})
         gateway = show.rehearsal.gateway
         (topic,) = sns_backends[gateway.account][gateway.region].topics.values()

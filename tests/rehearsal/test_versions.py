@@ -1,4 +1,7 @@
-"""``ml-release versions`` and ``ml-release roll-back``, against a rehearsal as against an account."""
+"""``ml-release versions`` and ``ml-release roll-back``, against a rehearsal as against an account.
+
+An execution that is started with a version releases it without building anything.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import time
 import pytest
 
 from cdk_ml_release.cli import main
+from cdk_ml_release.rehearsal.places import RehearsalError
+
+from .conftest import actions, failure
 
 LONG_ENOUGH_SECONDS = 120
 
@@ -67,11 +73,13 @@ def test_a_person_lists_the_versions_and_goes_back_and_forth(stage, ml_release):
         assert "rmse 0." in table
         assert ml_release(show, "versions", "--model", "tiny", "--most", "1")[1] == "\n".join(table.splitlines()[:2])
 
+        jobs = len(show.report()["jobs"])
         status, told = ml_release(show, "roll-back", "--pipeline", pipeline)
         back = ended(show)
         assert (status, back.status) == (0, "Succeeded")
         assert told.startswith(f"execution {back.id} of {pipeline} releases version 1 of tiny, instead of version 2;")
-        assert back.stage("Build").status == "Skipped"
+        assert_released_without_a_build(show, back)
+        assert len(show.report()["jobs"]) == jobs
         assert show.report()["endpoints"][0]["model_package_arn"].endswith("/1")
         assert "tiny-live" in ml_release(show, "versions", "--model", "tiny")[1].splitlines()[2]
 
@@ -82,10 +90,49 @@ def test_a_person_lists_the_versions_and_goes_back_and_forth(stage, ml_release):
             1,
             "ml-release: version 2 of 'tiny' was rejected: choose another one with --to",
         )
+        assert_refused_by_the_pipeline(show, second)
         sagemaker.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Approved")
         assert ml_release(show, "roll-back", "--pipeline", pipeline, "--to", "2")[0] == 0
         assert ended(show).status == "Succeeded"
         assert show.report()["endpoints"][0]["model_package_arn"] == second
+
+
+def assert_released_without_a_build(show, back):
+    """Version 1 is released by an execution that has built nothing."""
+    assert back.trigger == "StartPipelineExecution"
+    assert [(each.name, each.status) for each in back.stages] == [
+        ("Source", "Succeeded"),
+        ("Build", "Skipped"),
+        ("Promote", "Succeeded"),
+        ("Live", "Succeeded"),
+    ]
+    assert back.stage("Build").actions == []
+    assert "Build is Skipped: rule BuildsNewModel: #{variables.ModelVersion} is '1'" in str(show.spectator.notes)
+    assert float(show.invoke("3.0")) == pytest.approx(7.0, abs=0.5)
+    question = back.stage("Promote").actions[-1].message
+    assert question.startswith("roll back to version 1 of tiny from commit ")
+    assert "in service at tiny-live: " in question
+
+
+def assert_refused_by_the_pipeline(show, rejected):
+    """What cannot be released is refused before anybody is asked, and version 1 stays in service."""
+    show.rehearsal.gateway.client("sagemaker").create_model_package_group(ModelPackageGroupName="oyster")
+    other = rejected.replace("/tiny/2", "/oyster/1")
+    refusals = {
+        2: "model-package/tiny/2 was rejected: release another one",
+        7: "the model 'tiny' has no version 7",
+        "latest": "must be 'new' or the number of a version of 'tiny', got 'latest'",
+        other: f"must be 'new' or the number of a version of 'tiny', got '{other}'",
+    }
+    for wanted, message in refusals.items():
+        refused = show.release(wanted, retry={"Build": 1})
+
+        assert refused.status == "Failed"
+        name, told = failure(refused)
+        assert (name, "\n" in told) == ("Choose", False)
+        assert message in told
+        assert refused.stage("Live") is None
+    assert show.report()["endpoints"][0]["model_package_arn"].endswith("/1")
 
 
 def _refused(pipeline):
@@ -96,6 +143,27 @@ def _refused(pipeline):
         ("versions", "--pipeline", "nobody"): "there is no pipeline 'nobody' in this account and region",
         ("versions", "--model", "oyster"): "'oyster'",
     }
+
+
+def test_a_pipeline_without_the_variable_cannot_be_asked_for_a_version(stage):
+    def without_variable(template):
+        for each in template["Resources"].values():
+            if each["Type"] == "AWS::CodePipeline::Pipeline":
+                del each["Properties"]["Variables"]
+                del each["Properties"]["Stages"][1:]
+                each["Properties"]["Stages"].append({"Name": "Ask", "Actions": [_QUESTION]})
+
+    with stage(template=without_variable) as show:
+        assert [name for name, _ in actions(show.begin())] == ["Source", "Ask"]
+
+        with pytest.raises(RehearsalError, match="no pipeline can release version 1: none has the variable"):
+            show.release(1)
+
+
+_QUESTION = {
+    "Name": "Ask",
+    "ActionTypeId": {"Category": "Approval", "Owner": "AWS", "Provider": "Manual", "Version": "1"},
+}
 
 
 def test_an_account_that_cannot_be_reached_is_one_line(monkeypatch, capsys):
