@@ -160,7 +160,7 @@ def alarms(sizes, *, of_one_baseline):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "of_one_baseline"), [((400, 200), False), ((400, 200), True), ((150, 1000), False), ((100, 100), False)]
+    ("sizes", "of_one_baseline"), [((400, 200), False), ((400, 200), True), ((300, 2000), False), ((100, 100), False)]
 )
 def test_windows_like_the_training_data_set_off_no_more_alarms_than_the_limits_promise(sizes, of_one_baseline):
     shares, predictions = alarms(sizes, of_one_baseline=of_one_baseline)

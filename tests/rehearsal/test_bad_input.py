@@ -19,6 +19,10 @@ from tiny import ML
 raise SystemExit(1)
 """
 SLEEPS = "#!/bin/sh\nsleep 60\n"
+EVALUATES = """#!/usr/bin/env python3
+from tiny import ML
+(ML / "processing/output/evaluation/evaluation.json").write_text({content!r})
+"""
 WRITES_NO_EVALUATION = "#!/bin/sh\ntrue\n"
 NEVER_HEALTHY = SLEEPS
 CRASHES = "#!/bin/sh\necho 'no such model'\nexit 3\n"
@@ -49,6 +53,12 @@ BAD_BUILDS = {
     "train writes its failure": ({"train": FAILS_WITH_REASON}, "Train", "the rows have no slope"),
     "evaluate exits 1": ({"evaluate": FAILS}, "Evaluate", r"processing job 'tiny-evaluate-\w+' failed"),
     "no evaluation": ({"evaluate": WRITES_NO_EVALUATION}, "Evaluate", "the evaluation wrote no s3://.*evaluation.json"),
+    "not JSON": ({"evaluate": EVALUATES.format(content="rmse: 1")}, "Evaluate", "evaluation.json is not JSON"),
+    "gated metric missing": (
+        {"evaluate": EVALUATES.format(content='{"regression_metrics": {"mae": {"value": 1}}}')},
+        "Evaluate",
+        "has no number at 'regression_metrics.rmse.value', which is gated; it has: regression_metrics.mae.value",
+    ),
 }
 
 
@@ -113,6 +123,7 @@ def test_a_name_that_another_execution_has_taken_is_not_used(stage):
 
 
 BAD_FIRST_RELEASES = {
+    "approval rejected": ({}, {"approve": "no"}, "Approve", "^rejected: tiny from commit"),
     "never answers /ping": ({"serve": NEVER_HEALTHY}, {"startup_seconds": 2.0}, "Deploy", "no 200 from GET /ping"),
     "crashes at start": ({"serve": CRASHES}, {}, "Deploy", "exited with code 3 .* its last line was: no such model"),
 }
