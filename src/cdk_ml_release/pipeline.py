@@ -178,11 +178,13 @@ class MlPipeline(Construct):
         )
 
     def _add_variable(self, name: str, default: str, description: str) -> None:
+        variable = {"Name": name, "DefaultValue": default, "Description": description}
         if self._construct is None:
-            self._plain.variables.append({"Name": name, "DefaultValue": default, "Description": description})
-        else:
-            variable = codepipeline.Variable(variable_name=name, default_value=default, description=description)
-            self._construct.add_variable(variable)
+            self._plain.variables.append(variable)
+            return
+        from ._cdk_pipeline import add_variable
+
+        add_variable(self._construct, variable)
 
     def _retrain_for(self, monitor: ModelMonitorSchedule) -> None:
         """Let the monitor's alarms start executions, which are told the reason."""
