@@ -263,6 +263,29 @@ WALLS = [
 
 # --- tools ----------------------------------------------------------------------------------------
 
+CDK_SERVICES = [
+    "cloudwatch",
+    "codebuild",
+    "codecommit",
+    "codepipeline",
+    "codepipeline_actions",
+    "ec2",
+    "ecr",
+    "iam",
+    "kms",
+    "s3",
+    "sns",
+]
+CDK_MODULES = [
+    "aws_cdk",
+    "aws_cdk.cloudformation_include",
+    "aws_cdk.interfaces",
+    "aws_cdk.region_info",
+    *(f"aws_cdk.{interfaces}aws_{service}" for service in CDK_SERVICES for interfaces in ("", "interfaces.")),
+]
+PROJEN_MODULES = ["projen", "projen.github", "projen.github.workflows", "projen.python"]
+UNTYPED_ROOMS = ["drift", "rehearsal", "runtime"]  # which use boto3, pandas and the like
+
 TOOLS = {
     # The README, the licence and pyproject.toml come along by themselves; tests and examples stay in git.
     "hatch": {"build": {"targets": {"sdist": {"only-include": [f"src/{PACKAGE}", "CHANGELOG.md"]}}}},
@@ -282,6 +305,12 @@ TOOLS = {
             # The example's model has an environment of its own, made from its Dockerfile.
             {"module": ["joblib.*", "numpy.*", "sklearn.*", "uvicorn.*"], "ignore_missing_imports": True},
             {"module": ["moto.*"], "implicit_reexport": True},
+            # `aws_cdk` names every service to type checkers, and reading them all would take minutes. Where a construct
+            # uses a module that is not in this list, its types would be Any without a word: hence the last two.
+            {"module": ["aws_cdk.*", "projen.*"], "follow_imports": "skip"},
+            {"module": [*CDK_MODULES, *PROJEN_MODULES], "follow_imports": "normal"},
+            {"module": [f"{PACKAGE}.*"], "disallow_any_unimported": True},
+            {"module": [f"{PACKAGE}.{room}.*" for room in UNTYPED_ROOMS], "disallow_any_unimported": False},
         ],
     },
     "pytest": {
