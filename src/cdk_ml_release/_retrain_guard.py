@@ -10,10 +10,9 @@ from typing import Any
 from aws_cdk import Aws
 from constructs import Construct
 
-from ._permissions import Allow, acknowledge, arn, wildcards
-from ._place import settle
+from ._permissions import Allow, arn
 from ._reference import Verbatim
-from ._resource import Resource, include
+from ._resource import Resource
 from ._role import service_role
 from .retrain import Retrain
 
@@ -26,72 +25,64 @@ _LOOK_AGAIN_SECONDS = 900
 _PATIENCE_SECONDS = 7 * 24 * 3600
 
 
-class RetrainGuard(Construct):
-    """A rule on alarms, and the machine that it starts."""
+def retrain_guard(
+    scope: Construct,
+    prefix: str,
+    *,
+    retrain: Retrain,
+    pipeline_name: str,
+    pipeline_arn: str,
+    endpoint_name: str,
+    alarm_names: Sequence[str],
+) -> None:
+    """Define a rule on alarms, the machine that it starts, and their roles; who calls this includes them.
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        retrain: Retrain,
-        pipeline_name: str,
-        pipeline_arn: str,
-        endpoint_name: str,
-        alarm_names: Sequence[str],
-    ) -> None:
-        """Define rule, machine and their roles.
-
-        Args:
-            scope: The monitor.
-            construct_id: Unique among the children of ``scope``.
-            retrain: How much the guard lets through.
-            pipeline_name: What it starts.
-            pipeline_arn: The same.
-            endpoint_name: The endpoint that is watched.
-            alarm_names: What starts the guard when it goes off.
-        """
-        super().__init__(scope, construct_id)
-        settle(self, scope, construct_id)
-        may = [
-            Allow(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{name}") for name in alarm_names]),
-            Allow(["codepipeline:ListPipelineExecutions", "codepipeline:StartPipelineExecution"], [pipeline_arn]),
-        ]
-        machine_role = service_role(self, "Role", "states.amazonaws.com", may, own_account_only=True)
-        machine = Resource(
-            self,
-            "Machine",
-            "AWS::StepFunctions::StateMachine",
-            {
-                "StateMachineType": "STANDARD",
-                "RoleArn": machine_role.arn,
-                "DefinitionString": Verbatim(definition(retrain, _partition())),
-                "DefinitionSubstitutions": {
-                    "Pipeline": pipeline_name,
-                    "Role": machine_role.ref,
-                    "Endpoint": endpoint_name,
-                },
+    Args:
+        scope: The construct that they belong to.
+        prefix: What their names there begin with.
+        retrain: How much the guard lets through.
+        pipeline_name: What it starts.
+        pipeline_arn: The same.
+        endpoint_name: The endpoint that is watched.
+        alarm_names: What starts the guard when it goes off.
+    """
+    may = [
+        Allow(["cloudwatch:DescribeAlarms"], [arn("cloudwatch", f"alarm:{name}") for name in alarm_names]),
+        Allow(["codepipeline:ListPipelineExecutions", "codepipeline:StartPipelineExecution"], [pipeline_arn]),
+    ]
+    machine_role = service_role(scope, f"{prefix}Role", "states.amazonaws.com", may, own_account_only=True)
+    machine = Resource(
+        scope,
+        f"{prefix}Machine",
+        "AWS::StepFunctions::StateMachine",
+        {
+            "StateMachineType": "STANDARD",
+            "RoleArn": machine_role.arn,
+            "DefinitionString": Verbatim(definition(retrain, _partition())),
+            "DefinitionSubstitutions": {
+                "Pipeline": pipeline_name,
+                "Role": machine_role.ref,
+                "Endpoint": endpoint_name,
             },
-        )
-        start = [Allow(["states:StartExecution"], [machine.ref])]
-        rule_role = service_role(self, "RuleRole", "events.amazonaws.com", start, own_account_only=True)
-        Resource(
-            self,
-            "Rule",
-            "AWS::Events::Rule",
-            {
-                "Description": f"Drift at {endpoint_name} asks for a retraining",
-                "EventPattern": {
-                    "source": ["aws.cloudwatch"],
-                    "detail-type": ["CloudWatch Alarm State Change"],
-                    "detail": {"alarmName": list(alarm_names), "state": {"value": ["ALARM"]}},
-                },
-                "State": "ENABLED",
-                "Targets": [{"Id": "Guard", "Arn": machine.ref, "RoleArn": rule_role.arn}],
+        },
+    )
+    start = [Allow(["states:StartExecution"], [machine.ref])]
+    rule_role = service_role(scope, f"{prefix}RuleRole", "events.amazonaws.com", start, own_account_only=True)
+    Resource(
+        scope,
+        f"{prefix}Rule",
+        "AWS::Events::Rule",
+        {
+            "Description": f"Drift at {endpoint_name} asks for a retraining",
+            "EventPattern": {
+                "source": ["aws.cloudwatch"],
+                "detail-type": ["CloudWatch Alarm State Change"],
+                "detail": {"alarmName": list(alarm_names), "state": {"value": ["ALARM"]}},
             },
-        )
-        include(self)
-        acknowledge(self, lambda: wildcards(self, [*may, *start]) | _FINDINGS)
+            "State": "ENABLED",
+            "Targets": [{"Id": "Guard", "Arn": machine.ref, "RoleArn": rule_role.arn}],
+        },
+    )
 
 
 @cache
@@ -100,10 +91,11 @@ def _partition() -> str:
     return Aws.PARTITION
 
 
-_FINDINGS = {
+FINDINGS = {
     "AwsSolutions-SF1": "Step Functions keeps the history of every execution for 90 days, and there are few of them",
     "AwsSolutions-SF2": "the machine makes three calls to AWS's own services: there is nothing of the user's to trace",
 }
+"""What cdk-nag finds in them, and why it may stand."""
 
 
 def definition(retrain: Retrain, partition: str) -> str:

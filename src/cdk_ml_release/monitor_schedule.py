@@ -16,7 +16,7 @@ from ._notifications import Notifications
 from ._permissions import acknowledge, wildcards
 from ._place import settle
 from ._resource import include
-from ._retrain_guard import RetrainGuard
+from ._retrain_guard import FINDINGS, retrain_guard
 from .drift_limits import DriftLimits
 from .endpoint_release import SageMakerEndpointRelease
 from .monitor_engine import DriftJob, ModelMonitor, MonitorEngine
@@ -171,24 +171,26 @@ class ModelMonitorSchedule(Construct):
         Raises:
             ValueError: if the monitor was defined without ``on_drift``.
         """
-        self.retrain_by_name(pipeline.pipeline_name, pipeline.pipeline_arn)
+        self.retrain_by_name(self, pipeline.pipeline_name, pipeline.pipeline_arn)
+        include(self)
 
-    def retrain_by_name(self, pipeline_name: str, pipeline_arn: str) -> None:
-        """The same, for a pipeline that is no construct of CDK's."""
+    def retrain_by_name(self, scope: Construct, pipeline_name: str, pipeline_arn: str) -> None:
+        """The same, for a pipeline that is no construct of CDK's, with the resources among those of ``scope``."""
         if self.on_drift is None:
             raise ValueError(
                 f"'on_drift' must be given to the ModelMonitorSchedule '{self.stage_name}' before it can start a "
                 "pipeline, got None; pass Retrain()"
             )
-        RetrainGuard(
-            self,
-            "Retrain",
+        retrain_guard(
+            scope,
+            f"{self.stage_name}Retrain" if scope is not self else "Retrain",
             retrain=self.on_drift,
             pipeline_name=pipeline_name,
             pipeline_arn=pipeline_arn,
             endpoint_name=self.endpoint.endpoint_name,
             alarm_names=self._monitor.retraining_alarms,
         )
+        acknowledge(scope, lambda: FINDINGS)
 
 
 def _hours(every: Duration | None) -> int:

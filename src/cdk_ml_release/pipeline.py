@@ -192,7 +192,7 @@ class MlPipeline(Construct):
             self._knows_reasons = True
             reason = "Why the execution was started, where an alarm has done it"
             self._add_variable(REASON_VARIABLE, NO_REASON, reason)
-        self._afterwards.append(lambda: monitor.retrain_by_name(self._plain.name, self._plain.arn))
+        monitor.retrain_by_name(self, self._plain.name, self._plain.arn)
 
     def _tell(self, topic: sns.ITopic, stage: ReleaseStage) -> None:
         """Once there is a model to speak of, tell of the executions; and of the deployments to every endpoint."""

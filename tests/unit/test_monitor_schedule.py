@@ -257,7 +257,7 @@ def test_alarms_that_training_may_mend_ask_a_guard_to_start_the_pipeline(templat
     (rule,) = [each for each in made.all("AWS::Events::Rule").values() if "cloudwatch" in str(each["EventPattern"])]
     asked = rule["EventPattern"]["detail"]["alarmName"]
     assert asked == [f"abalone-production-{each}" for each in ("drift", "prediction-drift", "model-quality-1")]
-    (started,) = made.allowed("DriftRetrainRole", "codepipeline:StartPipelineExecution")
+    (started,) = made.allowed("PipelineDriftRetrainRole", "codepipeline:StartPipelineExecution")
     assert "Pipeline" in started
     assert [each["Name"] for each in made.one("AWS::CodePipeline::Pipeline")["Variables"]] == ["ModelVersion", "Reason"]
 

@@ -282,7 +282,10 @@ def _session(region: str) -> boto3.Session:
 
 @cache
 def _moto() -> DomainDispatcherApplication:
-    return DomainDispatcherApplication(create_backend_app)
+    dispatcher = DomainDispatcherApplication(create_backend_app)
+    # For every request it would look for all of its services on the disk again.
+    dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)  # type: ignore[method-assign]
+    return dispatcher
 
 
 def _send(
