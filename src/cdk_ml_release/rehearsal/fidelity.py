@@ -43,7 +43,9 @@ def _skipped(how: str) -> Known:
 
 ACTION_TYPES: Mapping[tuple[str, str], Known] = {
     ("Approval", "Manual"): _imitated("answered from the settings, the command line or a person; SNS is told first"),
-    ("Build", "CodeBuild"): _real("the buildspec's commands, in a real shell, with the project's role"),
+    ("Build", "CodeBuild"): _real(
+        "the buildspec's commands, in a real shell, with the project's role; programs are forks of a loaded Python"
+    ),
     ("Deploy", "CloudFormation"): _imitated("create, update, replace and delete, with roll-back; no change sets"),
     ("Source", "CodeCommit"): _imitated("a local folder plays the branch; the commit id is the hash of its content"),
     ("Source", "CodeStarSourceConnection"): _imitated("a local folder plays the branch"),

@@ -21,14 +21,22 @@ CACHE_VARIABLE = "ML_REHEARSAL_CACHE"
 _VERSION = "Docker version 0.0.0-rehearsal, played by cdk-ml-release"
 
 
-def install(bin_dir: Path) -> None:
-    """Write an executable ``docker`` into a folder that a rehearsed shell has on its PATH."""
-    source_root = Path(__file__).parents[3]
-    # -P: a model's folder may hold a file such as types.py, which must not hide the standard library's
-    command = f"exec {shlex.quote(sys.executable)} -P -m {__package__}.docker"
+def install(bin_dir: Path, python: Sequence[str] = (sys.executable,)) -> None:
+    """Write an executable ``docker`` into a folder that a rehearsed shell has on its PATH.
+
+    Args:
+        bin_dir: The folder.
+        python: What to call for Python.
+    """
+    source_root = str(Path(__file__).parents[3])
+    module = f"{__package__}.docker"
+    program = (
+        f"import runpy, sys; sys.path.insert(0, {source_root!r}); runpy.run_module({module!r}, None, '__main__', True)"
+    )
     script = bin_dir / "docker"
     bin_dir.mkdir(parents=True, exist_ok=True)
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(source_root))} {command} "$@"\n')
+    # -P: a model's folder may hold a file such as types.py, which must not hide the standard library's
+    script.write_text(f'#!/bin/sh\nexec {shlex.join([*python, "-P", "-c", program])} "$@"\n')
     script.chmod(0o755)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from ..archives import unzip
 from ..cloud.workplace import Workplace
 from ..containers import docker
+from . import warm_python
 from .buildspec import ArtifactSpec, Buildspec, BuildspecError, read_buildspec
 
 _IMAGES, _CACHE = "ML_REHEARSAL_IMAGES", "ML_REHEARSAL_CACHE"
@@ -95,7 +96,8 @@ class Build:
         tools, home = folder / "bin", folder / "home"
         tools.mkdir()
         home.mkdir()
-        docker.install(tools)
+        docker.install(tools, warm_python.command())
+        warm_python.install(tools)
         # A project that is not privileged has no Docker engine; the stand-in then knows no images and says so.
         engine = {_IMAGES: str(self.place.images), _CACHE: str(self.place.cache)}
         gateway = self.place.gateway
