@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from aws_cdk import DefaultStackSynthesizer, FileAssetPackaging, IStackSynthesizer, Stack, Stage
+from aws_cdk import DefaultStackSynthesizer, FileAssetPackaging, Stack, Stage
 from constructs import Construct
 
 from ._place import stack_of
@@ -37,12 +36,8 @@ def add_folder(scope: Construct, files: Mapping[str, bytes]) -> Asset:
         files: Path to content.
     """
     digest = _digest(files)
-    shelf = _shelves.get(stack := stack_of(scope)) or _shelves.setdefault(stack, _Shelf(stack))
-    shelf.write(f"asset.{digest}", files)
-    location = shelf.synthesizer.add_file_asset(
-        source_hash=digest, file_name=f"{shelf.path}asset.{digest}", packaging=FileAssetPackaging.ZIP_DIRECTORY
-    )
-    return Asset(shelf.bucket_named(location.bucket_name), location.object_key)
+    publisher = _publishers.get(stack := stack_of(scope)) or _publishers.setdefault(stack, _Publisher(stack))
+    return publisher.publish(digest, files)
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
@@ -53,54 +48,61 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-class _Shelf:
-    """Where the assets of a stack are put."""
+class _Publisher:
+    """What has the assets of a stack uploaded."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        stage = Stage.of(stack)
+        assert stage is not None, "every stack is in an app"
+        self._shelf = _shelves.get(stage) or _shelves.setdefault(stage, _Shelf(stage))
+        self._stack, self._synthesizer = stack, stack.synthesizer
         self._bucket: str | None = None
+
+    def publish(self, digest: str, files: Mapping[str, bytes]) -> Asset:
+        """Have a folder uploaded."""
+        self._shelf.write(f"asset.{digest}", files)
+        location = self._synthesizer.add_file_asset(
+            source_hash=digest,
+            file_name=f"{self._shelf.path}asset.{digest}",
+            packaging=FileAssetPackaging.ZIP_DIRECTORY,
+        )
+        return Asset(self._written(location.bucket_name), location.object_key)
+
+    def _written(self, bucket: str) -> str:
+        """A bucket's name as CloudFormation spells it, for it becomes a part of longer texts."""
+        # CDK's own synthesizer has one bucket for everything, under a new token every time.
+        if self._bucket is None or not isinstance(self._synthesizer, DefaultStackSynthesizer):
+            name = self._stack.resolve(bucket)
+            self._bucket = str(name["Fn::Sub"] if isinstance(name, dict) else name)
+        return self._bucket
+
+
+class _Shelf:
+    """Where the assets of a stage are put.
+
+    Attributes:
+        path: What leads there from the folder of the stage's manifest.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._folder = Path(stage.asset_outdir)
+        path = Path(os.path.relpath(self._folder, stage.outdir)).as_posix()
+        self.path = "" if path == "." else f"{path}/"
+        self._written: dict[bytes, Path] = {}
 
     def write(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a folder, unless it is there."""
-        folder = self.outdir / name
+        folder = self._folder / name
         if folder.exists():
             return
         for parent in {(folder / path).parent for path in files}:
             parent.mkdir(parents=True, exist_ok=True)
-        written = _written.setdefault(self.outdir, {})
         for path, content in files.items():
             file = folder / path
             # Every stage brings the same programs: one file with several names is several times as fast as copies.
-            first = written.setdefault(content, file)
+            first = self._written.setdefault(content, file)
             if first is file or not _linked(file, first):
                 file.write_bytes(content)
-
-    def bucket_named(self, name: str) -> str:
-        """A bucket's name as CloudFormation spells it, for it becomes a part of longer texts."""
-        if self._bucket is None or not isinstance(self.synthesizer, DefaultStackSynthesizer):
-            bucket = self._stack.resolve(name)
-            self._bucket = bucket["Fn::Sub"] if isinstance(bucket, dict) else bucket
-        return self._bucket
-
-    @cached_property
-    def synthesizer(self) -> IStackSynthesizer:
-        return self._stack.synthesizer
-
-    @cached_property
-    def _stage(self) -> Stage:
-        stage = Stage.of(self._stack)
-        assert stage is not None, "every stack is in an app"
-        return stage
-
-    @cached_property
-    def outdir(self) -> Path:
-        return Path(self._stage.asset_outdir)
-
-    @cached_property
-    def path(self) -> str:
-        """What leads there from the folder of the stack's manifest."""
-        path = Path(os.path.relpath(self.outdir, self._stage.outdir)).as_posix()
-        return "" if path == "." else f"{path}/"
 
 
 def _linked(file: Path, first: Path) -> bool:
@@ -111,5 +113,5 @@ def _linked(file: Path, first: Path) -> bool:
     return True
 
 
-_written: dict[Path, dict[bytes, Path]] = {}
-_shelves: WeakKeyDictionary[Stack, _Shelf] = WeakKeyDictionary()
+_publishers: WeakKeyDictionary[Stack, _Publisher] = WeakKeyDictionary()
+_shelves: WeakKeyDictionary[Stage, _Shelf] = WeakKeyDictionary()

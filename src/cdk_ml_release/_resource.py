@@ -10,11 +10,12 @@ references itself. So it does in a stack with names of its own.
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,6 @@ class Resource:
             properties: As CloudFormation spells them; those that are None are left out.
             removal_policy: What happens to it when it leaves the stack. Default: it is deleted.
         """
-        self._scope = scope
         self._id = construct_id
         self._declared: dict[str, Any] = {"Type": kind, "Properties": dict(properties)}
         if removal_policy is not None:
@@ -119,7 +119,7 @@ class Resource:
             self.wait()
 
     def wait(self) -> None:
-        """Tell CDK what it needs."""
+        """Tell CDK what it needs: of what is included, CDK reads all but this."""
         if self._needs:
             self.cfn.add_override("DependsOn", [each.logical_id for each in self._needs])
 
@@ -218,16 +218,15 @@ class _Fragment:
 
         name = self._in_typed_fragment if typed else self._in_stack
         resources = {each: resource.declaration(name) for each, resource in self.waiting.items()}
-        with TemporaryDirectory() as folder:
-            file = Path(folder, "fragment.json")
-            file.write_text(json.dumps({"Resources": resources}, ensure_ascii=False), encoding="utf-8")
-            return CfnInclude(
-                self._scope,
-                _DEFAULT,
-                template_file=str(file),
-                preserve_logical_ids=False,
-                dehydrated_resources=None if typed else list(resources),
-            )
+        file = _fragment_file()
+        file.write_text(json.dumps({"Resources": resources}, ensure_ascii=False), encoding="utf-8")
+        return CfnInclude(
+            self._scope,
+            _DEFAULT,
+            template_file=str(file),
+            preserve_logical_ids=False,
+            dehydrated_resources=None if typed else list(resources),
+        )
 
     def _is_named(self, included: CfnInclude, name: str) -> bool:
         """Whether the stack gives the names that CDK gives; asked once."""
@@ -255,6 +254,14 @@ class _Fragment:
 
     def _in_stack(self, resource: Resource, attribute: str | None) -> str:
         return _in_stack(self.place.stack, resource, attribute)
+
+
+@cache
+def _fragment_file() -> Path:
+    """Where fragments are handed over, one after the other."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Path(folder.name, "fragment.json")
 
 
 _DEFAULT = "Default"

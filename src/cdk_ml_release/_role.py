@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -92,11 +92,25 @@ def service_role(
 
 
 def policy_document(allows: Iterable[Allow]) -> dict[str, Any]:
-    """A policy that allows these; what is allowed on several resources is said once."""
-    resources: dict[str, dict[str, None]] = {}
-    merged: dict[str, Allow] = {}
+    """A policy that allows these: what is allowed on several resources, or of one resource, is said once.
+
+    CDK checks every statement of a template, which takes a good part of a synthesis.
+    """
+    by_resource = _merged(allows, lambda each: (tuple(each.actions), each.conditions))
+    statements = _merged(by_resource, lambda each: (tuple(each.resources), each.conditions))
+    return {"Version": "2012-10-17", "Statement": [each.to_json() for each in statements]}
+
+
+def _merged(allows: Iterable[Allow], kind: Callable[[Allow], Any]) -> list[Allow]:
+    """The same, with one statement for all of a kind."""
+    found: dict[str, list[Allow]] = {}
     for each in allows:
-        same = json.dumps([list(each.actions), each.conditions])
-        resources.setdefault(same, {}).update(dict.fromkeys(each.resources))
-        merged[same] = replace(each, resources=list(resources[same]))
-    return {"Version": "2012-10-17", "Statement": [each.to_json() for each in merged.values()]}
+        found.setdefault(json.dumps(kind(each)), []).append(each)
+    return [
+        replace(
+            alike[0],
+            actions=list(dict.fromkeys(action for each in alike for action in each.actions)),
+            resources=list(dict.fromkeys(resource for each in alike for resource in each.resources)),
+        )
+        for alike in found.values()
+    ]
