@@ -27,7 +27,7 @@ class ArtifactStore:
         key_id: What CodePipeline is told of its key, if it has one.
         key_arn: The key in policies.
         key_alias: What the key is called, where ``key_arn`` is a pattern.
-        scope: What belongs to the bucket in its own stack belongs to this.
+        scope: Something in the bucket's stack.
     """
 
     region: str
@@ -66,14 +66,16 @@ class ArtifactStore:
         """The same of its key only."""
         return [each for each in self.use() if self.key_arn in each.resources]
 
-    def construct(self) -> s3.IBucket:
-        """The bucket as a construct of CDK's, in its own stack."""
+    def construct(self, pipeline: Construct) -> s3.IBucket:
+        """The bucket as a construct of CDK's, in its own stack, for a pipeline in another one."""
         from aws_cdk import aws_kms as kms
         from aws_cdk import aws_s3 as s3
 
         from ._resource import token
 
-        key = kms.Key.from_key_arn(self.scope, "StoreKey", token(self.key_id)) if self.key_id is not None else None
+        # In the pipeline's stack: to use a key of another region's stack, CDK would let its role use every key.
+        name = f"Store{self.region}"
+        key = kms.Key.from_key_arn(pipeline, f"{name}Key", token(self.key_id)) if self.key_id is not None else None
         return s3.Bucket.from_bucket_attributes(
             self.scope, "Store", bucket_name=self.bucket_name, encryption_key=key, region=self.region
         )

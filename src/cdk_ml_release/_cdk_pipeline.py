@@ -38,8 +38,8 @@ def cdk_pipeline(scope: Construct, plain: PlainPipeline) -> codepipeline.Pipelin
     assert isinstance(declared, CfnResource)
     # CDK writes dependencies that a reference implies: they are needless and do no harm.
     declared.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
-    for each in plain.variables:
-        add_variable(pipeline, each)
+    for variable in plain.variables:
+        add_variable(pipeline, variable)
     for stage in plain.stages:
         # What starts it is there already.
         actions = [replace(each, started_by=None).construct() for each in stage.actions]
@@ -51,7 +51,7 @@ def _buckets(scope: Construct, plain: PlainPipeline) -> dict[str, Any]:
     others = plain.stores()[1:]
     if not others:
         return {"artifact_bucket": plain.artifacts.construct}
-    buckets = {each.region: each.construct() for each in others}
+    buckets = {each.region: each.construct(scope) for each in others}
     return {"cross_region_replication_buckets": {stack_of(scope).region: plain.artifacts.construct, **buckets}}
 
 
