@@ -454,8 +454,11 @@ def test_the_page_shows_what_works(app, stack, repo, build, source):
     for each in shown:
         exec(each, names)
 
-    assert len(shown) == 3
-    assert {each.stack_name for each in app.synth().stacks} == {"Test", "Elsewhere", "abalone-production-roles"}
+    assert len(shown) == 4
+    assert {each.stack_name for each in app.synth().stacks} == {
+        *("Test", "Elsewhere", "abalone-production-roles"),
+        *("Across", "abalone-america-home"),
+    }
 
 
 def test_a_release_in_the_own_account_loads_nothing_of_this():
