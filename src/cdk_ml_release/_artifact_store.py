@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructs import Construct
 
-from ._permissions import Allow, use_key
+from ._permissions import Allow, in_account, use_key
 
 if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
@@ -24,6 +24,7 @@ class ArtifactStore:
         region: The region.
         bucket_name: The bucket.
         bucket_arn: Its ARN.
+        bucket_account: Its account, where anybody could know its name.
         key_id: What CodePipeline is told of its key, if it has one.
         key_arn: The key in policies.
         key_alias: What the key is called, where ``key_arn`` is a pattern.
@@ -33,6 +34,7 @@ class ArtifactStore:
     region: str
     bucket_name: str
     bucket_arn: str
+    bucket_account: str | None = None
     key_id: str | None = None
     key_arn: str | None = None
     key_alias: str | None = None
@@ -45,8 +47,8 @@ class ArtifactStore:
 
     def use(self) -> list[Allow]:
         """What the pipeline's role needs of it."""
-        look = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
-        return [*self.read(), *self.write(), Allow(look, [self.bucket_arn])]
+        look = Allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], [self.bucket_arn])
+        return [*self.read(), *self.write(), in_account(look, self.bucket_account)]
 
     def read(self) -> list[Allow]:
         """Read what was handed on."""
@@ -57,8 +59,9 @@ class ArtifactStore:
         return self._allow(["s3:PutObject"], ["kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"])
 
     def _allow(self, verbs: Sequence[str], with_key: Sequence[str]) -> list[Allow]:
+        objects = Allow(verbs, [f"{self.bucket_arn}/*"], because="CodePipeline makes the keys of what actions hand on")
         return [
-            Allow(verbs, [f"{self.bucket_arn}/*"], because="CodePipeline makes the keys of what actions hand on"),
+            in_account(objects, self.bucket_account),
             *use_key(with_key, self.key_arn, self.key_alias, _BOTH_KINDS),
         ]
 

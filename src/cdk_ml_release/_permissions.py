@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Acknowledgment, Validations
@@ -154,6 +154,7 @@ class RepoPermissions:
     """The home of a model in the texts that its users write into their resources, and what they may do there.
 
     Attributes:
+        bucket_account: The account of the bucket, where anybody could know its name, and take it once it is free.
         key_alias: The alias of the key, where ``key_arn`` is a pattern because the key's ARN cannot be known.
         region: The region that it is in.
     """
@@ -168,6 +169,7 @@ class RepoPermissions:
     data_key_arn: str | None
     images_name: str
     images_arn: str
+    bucket_account: str | None = None
     key_alias: str | None = None
     region: str = OWN_REGION
 
@@ -209,12 +211,14 @@ class RepoPermissions:
         """List and read the files of ``runs``, one folder for each execution, or of ``in-service``."""
         because = "every execution has a folder of its own, every endpoint a record"
         prefixes = [f"{folder}/" for folder in folders]
-        return [*read_prefixes(self.bucket_arn, prefixes, None, because), *self.use_key("kms:Decrypt")]
+        found = read_prefixes(self.bucket_arn, prefixes, None, because)
+        return [*(in_account(each, self.bucket_account) for each in found), *self.use_key("kms:Decrypt")]
 
     def write(self, pattern: str, because: str = "") -> list[Allow]:
         """Write the objects of the repo's bucket whose key matches ``pattern``."""
+        put = Allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self.bucket_arn}/{pattern}"], because=because)
         return [
-            Allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self.bucket_arn}/{pattern}"], because=because),
+            in_account(put, self.bucket_account),
             # S3 decrypts the parts of an upload to put them together.
             *self.use_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
@@ -265,6 +269,13 @@ def read_prefixes(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None,
 
 def _list(bucket_arn: str, patterns: Sequence[str]) -> Allow:
     return Allow(["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": list(patterns)}})
+
+
+def in_account(allow: Allow, account: str | None) -> Allow:
+    """The same, on nothing but resources of an account, if one is named."""
+    if account is None:
+        return allow
+    return replace(allow, conditions={**(allow.conditions or {}), "StringEquals": {"aws:ResourceAccount": account}})
 
 
 def use_key(actions: Sequence[str], key_arn: str | None, alias: str | None = None, because: str = "") -> list[Allow]:

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from ._deploy_action import start_deployment
 from ._endpoint_permissions import EndpointPermissions
-from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
+from ._permissions import Allow, RepoPermissions, acknowledge, in_account, wildcards
 from ._place import stack_of
 from ._resource import include
 from ._role import OwnRole
@@ -136,8 +136,7 @@ class TargetEnvironment:
         found = []
         for each in allows:
             if each.resources[0].startswith(bucket):
-                conditions = {**(each.conditions or {}), "StringEquals": {"aws:ResourceAccount": self._home}}
-                each = replace(each, conditions=conditions)
+                each = in_account(each, self._home)
             found.append(each if each.because else replace(each, because=_UNNAMED))
         return found
 

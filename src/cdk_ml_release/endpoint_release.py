@@ -172,7 +172,7 @@ class SageMakerEndpointRelease(Construct):
             subnets=network.subnets if network is not None else 0,
             network_isolation=network_isolation,
             dashboard=dashboard,
-            widgets=monitor_widgets(name) if repo.schema is not None and plan.capture_percentage else (),
+            widgets=monitor_widgets(name) if self._may_be_watched(plan.capture_percentage) else (),
         ).render()
         self.captures = plan.capture_percentage > 0
         known = self._known(plan.auto_rollback) | (network.values if network is not None else {})
@@ -190,6 +190,11 @@ class SageMakerEndpointRelease(Construct):
         self._verify = roles.verify(archive, settings)
         include(self)
         acknowledge(self, lambda: wildcards(self, [*may, *self._prepare.may(), *self._verify.may()]))
+
+    def _may_be_watched(self, capture_percentage: int) -> bool:
+        # A monitor is where the pipeline is.
+        at_home = self._target is None and self._region is None
+        return at_home and self.repo.schema is not None and capture_percentage > 0
 
     def _other_place(
         self, env: Environment, vpc: ec2.IVpc | None

@@ -43,6 +43,7 @@ BUCKET = f"{NAME}-{ACCOUNT}-c800b6"
 BUCKET_ARN = f"arn:${{AWS::Partition}}:s3:::{BUCKET}"
 KEYS = f"arn:${{AWS::Partition}}:kms:{THERE}:${{AWS::AccountId}}:key/*"
 ALIAS = f"arn:${{AWS::Partition}}:kms:{THERE}:${{AWS::AccountId}}:alias/{NAME}"
+OURS = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
 CALLED = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{NAME}"}}
 
 
@@ -93,10 +94,10 @@ def made(two):
 
 
 def role(template, name):
-    """What a role at home may do unconditionally: action to resources."""
+    """What a role at home may do, but for keys and lists: action to resources."""
     found = {}
     for each in template.statements(name):
-        for action in listed(each["Action"]) if "Condition" not in each else ():
+        for action in listed(each["Action"]) if each.get("Condition", OURS) == OURS else ():
             found.setdefault(action, []).extend(listed(each["Resource"]))
     return found
 
@@ -226,6 +227,21 @@ def test_the_key_there_is_named_by_its_alias_in_every_policy(made):
         assert used != []
         assert all(each["Condition"] == CALLED for each in used)
     assert not any("alias/" in json.dumps(each["Resource"]) for each in home.statements("PipelineRole"))
+
+
+def test_nobody_writes_into_a_bucket_of_that_name_that_is_somebody_elses(app):
+    two = TwoRegions(app, hosting=Asynchronous(), scaling=Scaling.on_backlog(maximum=3, per_instance=5))
+
+    home, _ = two.templates()
+
+    found = [
+        each
+        for name in home.all("AWS::IAM::Role")
+        for each in home.statements(name)
+        if any(resource.startswith(BUCKET_ARN) for resource in listed(each["Resource"]))
+    ]
+    assert len(found) > 8
+    assert all(each["Condition"]["StringEquals"] == OURS["StringEquals"] for each in found)
 
 
 def test_the_endpoint_is_told_the_bucket_and_the_key_of_there(made):
@@ -375,7 +391,7 @@ def test_a_pipeline_without_another_region_has_one_store(app):
 
 
 def test_the_pipeline_as_a_construct_of_cdks_has_the_same_stores(two):
-    two.pipeline.pipeline  # noqa: B018
+    assert two.pipeline.pipeline is not None
 
     home, _ = two.templates()
 
@@ -410,7 +426,7 @@ def test_a_stage_for_a_pipeline_of_your_own_works_with_a_store_that_cdk_makes(ap
 
 def test_a_stage_that_comes_when_the_pipeline_is_cdks_works_with_a_store_that_cdk_makes(app):
     two = TwoRegions(app, encrypted=False, shown=False)
-    two.pipeline.pipeline  # noqa: B018
+    assert two.pipeline.pipeline is not None
 
     two.pipeline.add_stage(two.america)
 
@@ -518,6 +534,10 @@ def test_what_stands_there_is_priced_there(two):
     priced = estimate(Path(two.app.synth().directory))
 
     assert priced.regions == [HOME, THERE]
+    known = {(line.where, line.item) for line in priced.inventory.lines if line.usd is not None}
+    assert (f"{NAME} / AllTraffic", "2 x ml.m5.large, 730 hours") in known
+    assert (f"{NAME}-home", "1 x AWS::S3::Bucket with 10 GB") in known
+    assert "Abalone" not in {where for where, _ in known}, "the table has no prices of that region"
 
 
 def test_two_synths_write_the_same_bytes(tmp_path):
@@ -534,7 +554,7 @@ def test_two_synths_write_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("as_construct", [False, True], ids=["plain", "construct"])
 def test_cfn_lint_finds_nothing_in_either_region(two, as_construct):
     if as_construct:
-        two.pipeline.pipeline  # noqa: B018
+        assert two.pipeline.pipeline is not None
     folder = Path(two.app.synth().directory)
     templates = [*folder.glob("*.template.json"), *folder.glob("asset.*/endpoint.template.json")]
 
@@ -549,7 +569,7 @@ def test_cdk_nag_finds_nothing_in_either_region(nag, as_construct):
     app = App()
     two = TwoRegions(app)
     if as_construct:
-        two.pipeline.pipeline  # noqa: B018
+        assert two.pipeline.pipeline is not None
     Validations.of(app).add_plugins(nag.AwsSolutionsChecks(verbose=True))
     Validations.of(app).acknowledge(Acknowledgment(id="AwsSolutions-S1", reason="the account has a trail"))
 
