@@ -273,17 +273,24 @@ def test_nothing_is_registered_when_the_model_data_is_gone(two):
     assert two.versions() == []
 
 
-def test_refuses_a_version_of_several_containers(two):
+FURTHER = {"S3DataType": "S3Object", "S3Uri": f"s3://{BUCKET}/lookup.csv"}
+
+
+@pytest.mark.parametrize("more", [(1, {}), (0, {"AdditionalS3DataSource": FURTHER})], ids=["containers", "data"])
+def test_refuses_a_version_that_is_more_than_a_container_with_its_model(two, more):
+    others, further = more
     specification = two.versions(HOME, "abalone")[0]["InferenceSpecification"]
+    (container,) = specification["Containers"]
+    containers = [container | further, *[container] * others]
     arn = two.client("sagemaker", HOME).create_model_package(
         ModelPackageGroupName="abalone",
         ModelApprovalStatus="Approved",
-        InferenceSpecification=specification | {"Containers": specification["Containers"] * 2},
+        InferenceSpecification=specification | {"Containers": containers},
     )["ModelPackageArn"]
     several = replace(two.manifest, model_package_arn=arn)
     two.s3.put_object(Bucket=BUCKET, Key=MANIFEST_KEY, Body=several.to_json().encode())
 
-    with pytest.raises(StageFailed, match=f"{arn} has 2 containers, and one can be copied: release another version"):
+    with pytest.raises(StageFailed, match=f"{arn} is more than one container with its model data, .*: release anoth"):
         two.prepare()
 
     assert two.versions() == []

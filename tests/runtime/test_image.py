@@ -126,6 +126,21 @@ def test_refuses_when_nobody_answers_for_the_layers(two):
         two.copy()
 
 
+def test_an_image_tells_its_kind_itself_where_the_registry_does_not(two):
+    known = two.home.batch_get_image
+
+    def batch_get_image(**request):
+        answer = known(**request)
+        del answer["images"][0]["imageManifestMediaType"]
+        return answer
+
+    two.home.batch_get_image = batch_get_image
+
+    two.copy()
+
+    assert two.there.images["abalone-america"] == two.home.images["abalone"]
+
+
 def test_refuses_a_list_of_images_for_several_platforms():
     two = TwoRegistries(kind=OCI_INDEX)
 

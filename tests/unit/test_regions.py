@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, Environment, RemovalPolicy, Stack
+from aws_cdk import App, Environment, RemovalPolicy, Stack, Stage
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -492,6 +492,40 @@ def test_news_of_the_endpoint_there_are_not_promised(app):
     rules = home.all("AWS::Events::Rule")
     assert any(name.startswith("ToldNotifications") for name in rules)
     assert not any("America" in name for name in rules)
+
+
+def test_the_dashboard_there_has_no_room_for_a_monitor_that_cannot_be(app):
+    stack = Stack(app, "Abalone", env=Environment(account=ACCOUNT, region=HOME))
+    schema = Schema(features={"length": "number"}, prediction="age")
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone", schema=schema)
+    SageMakerEndpointRelease(stack, "Staging", repo=repo)
+    SageMakerEndpointRelease(stack, "America", repo=repo, env=OTHER)
+
+    made = Template.of(stack)
+    staging, america = (made.document(f"{each}Prepare", "endpoint.template.json") for each in ("Staging", "America"))
+    assert "drift" in json.dumps(staging["Resources"]["Dashboard"]).lower()
+    assert "drift" not in json.dumps(america["Resources"]["Dashboard"]).lower()
+
+
+def test_in_a_stage_of_cdks_the_stack_there_is_in_the_same_stage(app):
+    stage = Stage(app, "Live", env=Environment(account=ACCOUNT, region=HOME))
+    stack = Stack(stage, "Abalone")
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone")
+
+    release = SageMakerEndpointRelease(stack, "America", repo=repo, env=OTHER)
+
+    assert release.home_stack.node.path == f"Live/{NAME}-home"
+    assert release.home_stack.account == ACCOUNT
+
+
+def test_the_own_account_may_be_named_beside_the_region(app):
+    stack = Stack(app, "Abalone", env=Environment(account=ACCOUNT, region=HOME))
+    repo = MlArtifactRepo(stack, "Repo", model_name="abalone")
+
+    release = SageMakerEndpointRelease(stack, "America", repo=repo, env=Environment(account=ACCOUNT, region=THERE))
+
+    assert release.home_stack.region == THERE
+    assert release.roles_stack is None
 
 
 def test_refuses_a_network_whose_subnets_are_here(app):

@@ -16,6 +16,7 @@ from .contract import Manifest, ReleaseSettings, RunFolder, StageFailed
 _TOKEN_LENGTH = 36
 # What is of the place where a container's image and data are (botocore: ModelPackageContainerDefinition).
 _OF_THE_PLACE = frozenset({"Image", "ImageDigest", "ModelDataUrl", "ModelDataSource", "ModelDataETag"})
+_FURTHER_DATA = frozenset({"AdditionalModelDataSources", "AdditionalS3DataSource"})
 
 
 def bring(
@@ -79,12 +80,12 @@ def _copy_data(source: Any, target: Any, uri: str, bucket: str) -> str:
 def _register(home: Any, there: Any, arn: str, wanted: Manifest, group: str) -> str:
     version = home.describe_model_package(ModelPackageName=arn)
     specification = version["InferenceSpecification"]
-    if len(specification["Containers"]) != 1:
+    container, *others = specification["Containers"]
+    if others or not _FURTHER_DATA.isdisjoint(container):
         raise StageFailed(
-            f"the model version {arn} has {len(specification['Containers'])} containers, and one can be copied: "
-            "release another version"
+            f"the model version {arn} is more than one container with its model data, and no more is copied to "
+            "another region: release another version"
         )
-    (container,) = specification["Containers"]
     kept = {name: value for name, value in container.items() if name not in _OF_THE_PLACE}
     moved = {"Image": wanted.image_uri, "ModelDataUrl": wanted.model_data}
     request = {
