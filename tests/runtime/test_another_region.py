@@ -219,15 +219,14 @@ def test_a_retry_that_finds_no_manifest_there_is_given_the_same_version(two):
 
 
 def test_a_version_that_somebody_has_deleted_there_is_registered_anew(two):
+    two.acted["sagemaker", THERE] = there = FakeSageMaker()
     first = two.prepare()
-    two.acted["sagemaker", THERE] = there = FakeSageMaker(
-        packages={f"{first['ModelPackageArn']}-another": {}},
-    )
+    there.packages = {f"{first['ModelPackageArn']}00": there.packages.pop(first["ModelPackageArn"])}
 
     again = two.prepare()
 
     assert again["ModelPackageArn"] in there.packages
-    assert again["ModelPackageArn"] != first["ModelPackageArn"]
+    assert again["ModelPackageArn"] != first["ModelPackageArn"], "numbers are not given twice"
 
 
 def test_another_release_of_the_group_just_now_is_waited_for(two):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,11 +50,14 @@ def bring(
     s3, sagemaker = there("s3"), there("sagemaker")
     key = RunFolder(bucket=settings.region_bucket, execution_id=manifest.execution_id).manifest_key
     written = storage.read(s3, settings.region_bucket, key)
+    gone = ""
     if written is not None:
-        copied = Manifest.from_json(written)
-        if replace(copied, model_package_arn="") == wanted and _is_there(sagemaker, copied.model_package_arn):
-            return copied
-    arn = _register(client("sagemaker"), sagemaker, manifest.model_package_arn, wanted, settings.region_group)
+        before = Manifest.from_json(written)
+        if replace(before, model_package_arn="") == wanted and _is_there(sagemaker, before.model_package_arn):
+            return before
+        gone = before.model_package_arn
+    request = _request(client("sagemaker"), manifest.model_package_arn, wanted, settings.region_group)
+    arn = _register(sagemaker, request, gone)
     copied = replace(wanted, model_package_arn=arn)
     s3.put_object(
         Bucket=settings.region_bucket, Key=key, Body=copied.to_json().encode(), ContentType="application/json"
@@ -77,8 +80,9 @@ def _copy_data(source: Any, target: Any, uri: str, bucket: str) -> str:
     return copied
 
 
-def _register(home: Any, there: Any, arn: str, wanted: Manifest, group: str) -> str:
-    version = home.describe_model_package(ModelPackageName=arn)
+def _request(sagemaker: Any, arn: str, wanted: Manifest, group: str) -> dict[str, Any]:
+    """What a version is registered by there: the one at home, with image and data of there."""
+    version = sagemaker.describe_model_package(ModelPackageName=arn)
     specification = version["InferenceSpecification"]
     container, *others = specification["Containers"]
     if others or not _FURTHER_DATA.isdisjoint(container):
@@ -88,17 +92,21 @@ def _register(home: Any, there: Any, arn: str, wanted: Manifest, group: str) -> 
         )
     kept = {name: value for name, value in container.items() if name not in _OF_THE_PLACE}
     moved = {"Image": wanted.image_uri, "ModelDataUrl": wanted.model_data}
-    request = {
+    return {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": f"Copy of {arn}",
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {**specification, "Containers": [kept | moved]},
         "CustomerMetadataProperties": version.get("CustomerMetadataProperties", {}),
     }
-    # A retry whose manifest was not written is answered with the same version again.
-    token = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:_TOKEN_LENGTH]
+
+
+def _register(sagemaker: Any, request: Mapping[str, Any], gone: str) -> str:
+    # A retry whose manifest was not written is answered with the same version again; but not with one that is gone.
+    content = json.dumps([request, gone], sort_keys=True)
+    token = hashlib.sha256(content.encode()).hexdigest()[:_TOKEN_LENGTH]
     package = aws.retried(
-        lambda: there.create_model_package(**request, ClientToken=token),
+        lambda: sagemaker.create_model_package(**request, ClientToken=token),
         # Another execution registers in the same group just now.
         {"ConflictException"},
     )
