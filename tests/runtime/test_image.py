@@ -152,6 +152,19 @@ def test_refuses_a_list_of_images_for_several_platforms():
     assert two.there.calls == []
 
 
+def test_refuses_to_copy_to_where_no_repository_is(two):
+    class Empty(FakeRegistry):
+        def describe_images(self, repositoryName, **_):  # noqa: N803
+            raise Refused("RepositoryNotFoundException", repositoryName)
+
+    two.there = Empty()
+
+    with pytest.raises(
+        StageFailed, match=r"no image repository 'abalone-america' in the .*: deploy the stack 'abalone-am"
+    ):
+        two.copy()
+
+
 def test_refuses_an_image_that_is_gone(two):
     two.home.images.clear()
 

@@ -408,6 +408,19 @@ def test_the_pipeline_as_a_construct_of_cdks_has_the_same_stores(two):
     assert {each.stack_name for each in two.app.synth().stacks} == {"Abalone", f"{NAME}-home"}
 
 
+def test_without_a_key_the_construct_of_cdks_has_none_in_either_store(app):
+    two = TwoRegions(app, encrypted=False)
+    assert two.pipeline.pipeline is not None
+
+    home, _ = two.templates()
+
+    stores = {
+        each["Region"]: each["ArtifactStore"] for each in home.one("AWS::CodePipeline::Pipeline")["ArtifactStores"]
+    }
+    assert stores[THERE] == {"Type": "S3", "Location": BUCKET}
+    assert "EncryptionKey" not in stores[HOME]
+
+
 def test_a_stage_for_a_pipeline_of_your_own_works_with_a_store_that_cdk_makes(app):
     two = TwoRegions(app, encrypted=False, shown=False)
     pipeline = codepipeline.Pipeline(two.stack, "Mine", cross_account_keys=False)

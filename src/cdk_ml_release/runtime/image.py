@@ -79,6 +79,11 @@ def _is_there(ecr: Any, repository: str, digest: str) -> bool:
     except ClientError as error:
         if aws.code(error) == "ImageNotFoundException":
             return False
+        if aws.code(error) == "RepositoryNotFoundException":
+            raise StageFailed(
+                f"there is no image repository '{repository}' in the endpoint's region: deploy the stack "
+                f"'{repository}-home', then retry the stage"
+            ) from None
         raise
     return True
 
