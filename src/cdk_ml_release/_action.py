@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ._artifact_store import ArtifactStore
 from ._permissions import Allow
 from ._resource import Resource
 from ._role import OwnRole
@@ -50,6 +51,7 @@ class PlainAction:
         namespace: Where later actions find its variables.
         role: What the pipeline assumes for it, if that is in another account.
         role_arn: The same role's ARN.
+        store: Where it finds its artifacts, if it works in another region.
         allows: What the pipeline's role must be allowed for it.
         uses: Who else works on the artifacts.
         started_by: The events that start an execution, where CodePipeline does not look for a source itself.
@@ -65,6 +67,7 @@ class PlainAction:
     namespace: str | None = None
     role: iam.IRole | None = None
     role_arn: str | None = None
+    store: ArtifactStore | None = None
     allows: Sequence[Allow] = ()
     uses: ArtifactUse | None = None
     started_by: Mapping[str, Any] | None = None
@@ -78,7 +81,12 @@ class PlainAction:
         for key, names in (("InputArtifacts", self.inputs), ("OutputArtifacts", self.outputs)):
             if names:
                 action[key] = [{"Name": name} for name in names]
-        return action | {"Namespace": self.namespace, "RoleArn": self.role_arn}
+        return action | {"Namespace": self.namespace, "RoleArn": self.role_arn, "Region": self.region}
+
+    @property
+    def region(self) -> str | None:
+        """The region that it works in, if that is another one than the pipeline's."""
+        return self.store.region if self.store is not None else None
 
     def construct(self) -> codepipeline.IAction:
         """The action for a pipeline of CDK's."""

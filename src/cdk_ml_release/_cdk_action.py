@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ._permissions import Allow
-from ._resource import Resource, include, token, with_tokens
+from ._permissions import Allow, statement
+from ._resource import Resource, include, with_tokens
 from ._role import service_role
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class CdkAction(codepipeline.Action):
             ),
             variables_namespace=plain.namespace,
             role=plain.role,
+            region=plain.region,
         )
 
     def _bound(
@@ -48,13 +49,7 @@ class CdkAction(codepipeline.Action):
     ) -> codepipeline.ActionConfig:
         plain, uses = self._plain, self._plain.uses
         for allow in plain.allows:
-            role.add_to_principal_policy(
-                iam.PolicyStatement(
-                    actions=list(allow.actions),
-                    resources=[token(resource) for resource in allow.resources],
-                    conditions=allow.conditions,
-                )
-            )
+            role.add_to_principal_policy(statement(allow))
         if uses is not None:
             (bucket.grant_read_write if uses.writes else bucket.grant_read)(uses.role.construct)
             if bucket.encryption_key is not None:

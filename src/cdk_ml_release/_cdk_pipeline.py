@@ -10,6 +10,9 @@ from aws_cdk import CfnResource
 from aws_cdk import aws_codepipeline as codepipeline
 from constructs import Construct
 
+from ._permissions import statement
+from ._place import stack_of
+
 if TYPE_CHECKING:
     from ._plain_pipeline import PlainPipeline
 
@@ -22,22 +25,34 @@ def cdk_pipeline(scope: Construct, plain: PlainPipeline) -> codepipeline.Pipelin
         pipeline_name=plain.pipeline_name,
         pipeline_type=codepipeline.PipelineType.V2,
         execution_mode=codepipeline.ExecutionMode.QUEUED,
-        artifact_bucket=plain.artifacts.construct,
+        **_buckets(scope, plain),
         cross_account_keys=False,
         restart_execution_on_update=False,
         use_pipeline_role_for_actions=True,
     )
+    for store in plain.stores()[1:]:
+        # CDK names the key by its alias, which is no resource of a policy.
+        for each in store.use_key():
+            pipeline.role.add_to_principal_policy(statement(each))
     declared = pipeline.node.default_child
     assert isinstance(declared, CfnResource)
     # CDK writes dependencies that a reference implies: they are needless and do no harm.
     declared.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
-    for each in plain.variables:
-        add_variable(pipeline, each)
+    for variable in plain.variables:
+        add_variable(pipeline, variable)
     for stage in plain.stages:
         # What starts it is there already.
         actions = [replace(each, started_by=None).construct() for each in stage.actions]
         add_stage(pipeline, stage.name, actions, before_entry=stage.before_entry, rolls_back=stage.rolls_back)
     return pipeline
+
+
+def _buckets(scope: Construct, plain: PlainPipeline) -> dict[str, Any]:
+    others = plain.stores()[1:]
+    if not others:
+        return {"artifact_bucket": plain.artifacts.construct}
+    buckets = {each.region: each.construct(scope) for each in others}
+    return {"cross_region_replication_buckets": {stack_of(scope).region: plain.artifacts.construct, **buckets}}
 
 
 def add_variable(pipeline: codepipeline.Pipeline, variable: Mapping[str, str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._action import PlainAction
-from ._permissions import Allow, arn, pass_role
+from ._artifact_store import ArtifactStore
+from ._permissions import OWN_REGION, Allow, arn, pass_role
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -17,9 +18,9 @@ _VERBS = (
 )
 
 
-def start_deployment(stack_name: str, deployment_role_arn: str) -> list[Allow]:
+def start_deployment(stack_name: str, deployment_role_arn: str, region: str = OWN_REGION) -> list[Allow]:
     """Have CloudFormation deploy a stack with a role: what whoever runs the action must be allowed."""
-    stack = arn("cloudformation", f"stack/{stack_name}/*")
+    stack = arn("cloudformation", f"stack/{stack_name}/*", region)
     because = "CloudFormation ends a stack's ARN in an id that it makes"
     return [
         Allow([f"cloudformation:{verb}" for verb in _VERBS], [stack], because=because),
@@ -37,6 +38,7 @@ def deploy_action(
     deployment_role_arn: str,
     role: iam.IRole | None = None,
     role_arn: str | None = None,
+    store: ArtifactStore | None = None,
 ) -> PlainAction:
     """An action that creates or updates a stack.
 
@@ -49,7 +51,9 @@ def deploy_action(
         deployment_role_arn: What CloudFormation deploys with.
         role: What the pipeline assumes for it, if that is in another account.
         role_arn: The same role's ARN.
+        store: Where the action finds its artifact, if the stack is in another region.
     """
+    region = store.region if store is not None else OWN_REGION
     return PlainAction(
         name=name,
         run_order=run_order,
@@ -65,5 +69,6 @@ def deploy_action(
         inputs=[prepared],
         role=role,
         role_arn=role_arn,
-        allows=start_deployment(stack_name, deployment_role_arn) if role_arn is None else [],
+        store=store,
+        allows=start_deployment(stack_name, deployment_role_arn, region) if role_arn is None else [],
     )

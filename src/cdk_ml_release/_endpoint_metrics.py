@@ -25,7 +25,13 @@ class MetricOptions(TypedDict, total=False):
 
 
 def endpoint_metric(
-    endpoint_name: str, name: str, statistic: str, options: MetricOptions, account: str | None = None
+    endpoint_name: str,
+    name: str,
+    statistic: str,
+    options: MetricOptions,
+    *,
+    account: str | None = None,
+    region: str | None = None,
 ) -> cloudwatch.Metric:
     """A metric of the variant that answers, over five minutes unless ``options`` say otherwise.
 
@@ -35,6 +41,7 @@ def endpoint_metric(
         statistic: How it is read unless ``options`` say otherwise.
         options: What the caller chose.
         account: Where the endpoint is, if that is another account.
+        region: Where it is, if that is another region.
     """
     from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -47,4 +54,5 @@ def endpoint_metric(
         statistic=options.get("statistic", statistic),
         period=options.get("period", Duration.minutes(5)),
         account=account,
+        region=region,
     )

@@ -22,10 +22,14 @@ class EndpointPermissions:
     shared: bool = False
     """Whether the versions are another account's, which must let models be made of them."""
 
+    def _arn(self, service: str, resource: str) -> str:
+        # The endpoint is where the home of the model is that it reads.
+        return arn(service, resource, self.repo.region)
+
     @property
     def endpoint_arn(self) -> str:
         """The ARN of the endpoint."""
-        return arn("sagemaker", f"endpoint/{self.endpoint_name}")
+        return self._arn("sagemaker", f"endpoint/{self.endpoint_name}")
 
     def run_model(self, hosting: Hosting, *, captures: bool, in_vpc: bool) -> list[Allow]:
         """What the model's container, and SageMaker on its behalf, needs."""
@@ -52,8 +56,8 @@ class EndpointPermissions:
         """What CloudFormation needs to create, update and delete the endpoint's stack."""
         name = self.endpoint_name
         release = "model and configuration are named after the release"
-        models = [arn("sagemaker", f"model/{name}-*")]
-        configs = [arn("sagemaker", f"endpoint-config/{name}-*")]
+        models = [self._arn("sagemaker", f"model/{name}-*")]
+        configs = [self._arn("sagemaker", f"endpoint-config/{name}-*")]
         statements = [
             (["Create", "Describe", "Delete"], "Model", models),
             (["Create", "Describe", "Delete"], "EndpointConfig", configs),
@@ -81,9 +85,9 @@ class EndpointPermissions:
         return Allow(verbs, [self.package_arn], because=VERSIONS)
 
     def _alarms(self, scales: bool) -> list[Allow]:
-        own = arn("cloudwatch", f"alarm:{self.stack_name}-*")
+        own = self._arn("cloudwatch", f"alarm:{self.stack_name}-*")
         # Source: the Application Auto Scaling guide; it makes a target's alarms in the name of its caller.
-        tracked = arn("cloudwatch", f"alarm:TargetTracking-endpoint/{self.endpoint_name}/*")
+        tracked = self._arn("cloudwatch", f"alarm:TargetTracking-endpoint/{self.endpoint_name}/*")
         because = "CloudFormation and Application Auto Scaling end the names of alarms in ids that they make"
         changed = [own, tracked] if scales else [own]
         tags = ["cloudwatch:ListTagsForResource", "cloudwatch:TagResource", "cloudwatch:UntagResource"]
@@ -91,13 +95,13 @@ class EndpointPermissions:
             Allow(["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", *tags], changed, because=because),
             Allow(
                 ["cloudwatch:DescribeAlarms"],
-                [arn("cloudwatch", "alarm:*")],
+                [self._arn("cloudwatch", "alarm:*")],
                 because="SageMaker looks at the alarms of an update in the name of its caller, your own among them",
             ),
         ]
 
     def _scale(self) -> list[Allow]:
-        target = arn("application-autoscaling", "scalable-target/*")
+        target = self._arn("application-autoscaling", "scalable-target/*")
         service = "sagemaker.application-autoscaling.amazonaws.com"
         linked = "aws-service-role/sagemaker.application-autoscaling.amazonaws.com"
         change = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy"]
@@ -160,12 +164,12 @@ class EndpointPermissions:
         ]
 
     def _on_stack(self, *verbs: str) -> Allow:
-        stack = arn("cloudformation", f"stack/{self.stack_name}/*")
+        stack = self._arn("cloudformation", f"stack/{self.stack_name}/*")
         actions = [f"cloudformation:{verb}" for verb in verbs]
         return Allow(actions, [stack], because="CloudFormation ends a stack's ARN in an id that it makes")
 
     def _read_log(self) -> Allow:
-        group = arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self.endpoint_name}")
+        group = self._arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self.endpoint_name}")
         return Allow(["logs:FilterLogEvents"], [f"{group}:*"], because="an ARN of a log group ends in its streams")
 
     def approve(self) -> Allow:

@@ -17,6 +17,7 @@ from .hosting import Hosting
 from .runtime.contract import ReleaseSettings, endpoint_record_key
 
 if TYPE_CHECKING:
+    from ._region_home import RegionHome
     from ._target_environment import TargetEnvironment
 
 
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 class EndpointRoles:
     """The roles of an endpoint, in its own account, and the programs that release to it, in the pipeline's.
 
+    Roles are of no region: for an endpoint in another one, what they may do is named there.
+
     Attributes:
         scope: The release.
         permissions: What is allowed on the endpoint and the model's home.
         target: The endpoint's account, if it is another one.
+        region: The model's home in the endpoint's region, if it is another one.
         hosting: How the model is served.
         scales: Whether the number of instances follows the traffic.
     """
@@ -35,8 +39,14 @@ class EndpointRoles:
     scope: Construct
     permissions: EndpointPermissions
     target: TargetEnvironment | None
+    region: RegionHome | None
     hosting: Hosting
     scales: bool
+
+    @property
+    def there(self) -> EndpointPermissions:
+        """What is allowed on the endpoint and on what it reads, where that is."""
+        return self.permissions if self.region is None else self.region.permissions(self.permissions)
 
     def define(
         self, *, captures: bool, in_vpc: bool, alarms: bool, dashboard: bool
@@ -55,9 +65,9 @@ class EndpointRoles:
             return permissions.deploy(model_role.arn, scales=self.scales, alarms=alarms, dashboard=dashboard)
 
         if target is None:
-            model = model_may(self.permissions)
+            model = model_may(self.there)
             model_role = sagemaker_role(self.scope, "Role", model)
-            deployment = deployment_may(self.permissions, model_role)
+            deployment = deployment_may(self.there, model_role)
             return model_role, service_role(self.scope, "DeploymentRole", service, deployment), [*model, *deployment]
         at_home, there = target.permissions(self.permissions)
         model = target.narrowed(model_may(there))
@@ -82,8 +92,9 @@ class EndpointRoles:
             environment=settings.to_environment(),
             allows=[
                 *self.permissions.repo.read("runs"),
-                *([self.permissions.make_ready(scales=self.scales)] if self.target is None else [self.target.assume]),
+                *([self.there.make_ready(scales=self.scales)] if self.target is None else [self.target.assume]),
                 self.permissions.approve(),
+                *(self.region.fill(self.permissions) if self.region is not None else []),
             ],
             exports=["RELEASE_NAME"],
             artifact_files=artifact_files,
@@ -102,8 +113,8 @@ class EndpointRoles:
             allows=[
                 *repo.read("runs", "in-service"),
                 *repo.write(endpoint_record_key(settings.endpoint_name)),
-                *self.permissions.exchange(self.hosting),
-                *(self.permissions.look_after(self.hosting) if self.target is None else [self.target.assume]),
+                *self.there.exchange(self.hosting),
+                *(self.there.look_after(self.hosting) if self.target is None else [self.target.assume]),
             ],
             role_name=self.target.names["verify"] if self.target is not None else None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Acknowledgment, Validations
@@ -62,6 +62,17 @@ def grant(grantee: iam.IGrantable, allows: Sequence[Allow]) -> iam.Grant:
     return first
 
 
+def statement(allow: Allow) -> iam.PolicyStatement:
+    """A statement as a construct of CDK's takes it."""
+    from aws_cdk import aws_iam as iam
+
+    return iam.PolicyStatement(
+        actions=list(allow.actions),
+        resources=[token(resource) for resource in allow.resources],
+        conditions=allow.conditions,
+    )
+
+
 def acknowledge(scope: IConstruct, explain: Callable[[], Mapping[str, str]]) -> None:
     """Answer cdk-nag for the constructs under ``scope``, so that nobody who uses this library has to.
 
@@ -114,9 +125,13 @@ def _flat(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def arn(service: str, resource: str) -> str:
-    """The ARN of something in the stack's own account and region."""
-    return f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
+OWN_REGION = "${AWS::Region}"
+"""The region of the stack that a text is written into."""
+
+
+def arn(service: str, resource: str, region: str = OWN_REGION) -> str:
+    """The ARN of something in the stack's own account, and in its region unless another one is named."""
+    return f"arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{resource}"
 
 
 def global_arn(service: str, resource: str) -> str:
@@ -136,7 +151,13 @@ def pass_role(service: str, *role_arns: str) -> Allow:
 
 @dataclass(frozen=True, kw_only=True)
 class RepoPermissions:
-    """The home of a model in the texts that its users write into their resources, and what they may do there."""
+    """The home of a model in the texts that its users write into their resources, and what they may do there.
+
+    Attributes:
+        bucket_account: The account of the bucket, where anybody could know its name, and take it once it is free.
+        key_alias: The alias of the key, where ``key_arn`` is a pattern because the key's ARN cannot be known.
+        region: The region that it is in.
+    """
 
     model_name: str
     bucket_name: str
@@ -148,6 +169,9 @@ class RepoPermissions:
     data_key_arn: str | None
     images_name: str
     images_arn: str
+    bucket_account: str | None = None
+    key_alias: str | None = None
+    region: str = OWN_REGION
 
     @property
     def data_uri(self) -> str:
@@ -157,12 +181,12 @@ class RepoPermissions:
     @property
     def images_uri(self) -> str:
         """Where images are pushed to and pulled from."""
-        return f"${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.${{AWS::URLSuffix}}/{self.images_name}"
+        return f"${{AWS::AccountId}}.dkr.ecr.{self.region}.${{AWS::URLSuffix}}/{self.images_name}"
 
     @property
     def versions_arn(self) -> str:
         """What the ARN of every version begins with: a slash and the version's number follow."""
-        return arn("sagemaker", f"model-package/{self.model_name}")
+        return arn("sagemaker", f"model-package/{self.model_name}", self.region)
 
     @property
     def package_arn(self) -> str:
@@ -172,7 +196,7 @@ class RepoPermissions:
     @property
     def package_group_arn(self) -> str:
         """The ARN of the model package group."""
-        return arn("sagemaker", f"model-package-group/{self.model_name}")
+        return arn("sagemaker", f"model-package-group/{self.model_name}", self.region)
 
     def read_data(self) -> list[Allow]:
         """List and read the raw data."""
@@ -186,29 +210,51 @@ class RepoPermissions:
     def read(self, *folders: str) -> list[Allow]:
         """List and read the files of ``runs``, one folder for each execution, or of ``in-service``."""
         because = "every execution has a folder of its own, every endpoint a record"
-        return read_prefixes(self.bucket_arn, [f"{folder}/" for folder in folders], self.key_arn, because)
+        prefixes = [f"{folder}/" for folder in folders]
+        found = read_prefixes(self.bucket_arn, prefixes, None, because)
+        return [*(in_account(each, self.bucket_account) for each in found), *self.use_key("kms:Decrypt")]
 
     def write(self, pattern: str, because: str = "") -> list[Allow]:
         """Write the objects of the repo's bucket whose key matches ``pattern``."""
+        put = Allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self.bucket_arn}/{pattern}"], because=because)
         return [
-            Allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self.bucket_arn}/{pattern}"], because=because),
+            in_account(put, self.bucket_account),
             # S3 decrypts the parts of an upload to put them together.
-            *_use_key(self.key_arn, "kms:Decrypt", "kms:GenerateDataKey"),
+            *self.use_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
 
     def pull(self) -> list[Allow]:
         """Pull the model's images."""
         return [
             Allow(["ecr:GetAuthorizationToken"], ["*"], because="a registry's token is not tied to a repository"),
-            Allow(
-                ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-                [self.images_arn],
-            ),
+            self.read_images(),
+        ]
+
+    def read_images(self) -> Allow:
+        """Read the model's images by calls that need no token."""
+        verbs = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+        return Allow(verbs, [self.images_arn])
+
+    def write_images(self) -> Allow:
+        """Push images, and see which are there."""
+        verbs = ["CompleteLayerUpload", "DescribeImages", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]
+        return Allow([f"ecr:{verb}" for verb in verbs], [self.images_arn])
+
+    def register(self) -> list[Allow]:
+        """Register versions of the model, and look at them."""
+        because = "SageMaker numbers the versions"
+        return [
+            Allow(["sagemaker:CreateModelPackage"], [self.package_group_arn, self.package_arn], because=because),
+            Allow(["sagemaker:DescribeModelPackage"], [self.package_arn], because=because),
         ]
 
     def encrypt_volumes(self) -> list[Allow]:
         """Attach volumes that are encrypted with the repo's key: SageMaker's guide asks for grants."""
-        return _use_key(self.key_arn, "kms:CreateGrant", "kms:DescribeKey")
+        return self.use_key("kms:CreateGrant", "kms:DescribeKey")
+
+    def use_key(self, *actions: str) -> list[Allow]:
+        """Use the key, if there is one."""
+        return use_key(actions, self.key_arn, self.key_alias)
 
 
 def read_prefixes(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None, because: str) -> list[Allow]:
@@ -217,7 +263,7 @@ def read_prefixes(bucket_arn: str, prefixes: Sequence[str], key_arn: str | None,
     return [
         _list(bucket_arn, patterns),
         Allow(["s3:GetObject"], [f"{bucket_arn}/{pattern}" for pattern in patterns], because=because),
-        *_use_key(key_arn, "kms:Decrypt"),
+        *use_key(["kms:Decrypt"], key_arn),
     ]
 
 
@@ -225,5 +271,27 @@ def _list(bucket_arn: str, patterns: Sequence[str]) -> Allow:
     return Allow(["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": list(patterns)}})
 
 
-def _use_key(key_arn: str | None, *actions: str) -> list[Allow]:
-    return [] if key_arn is None else [Allow(actions, [key_arn])]
+def in_account(allow: Allow, account: str | None) -> Allow:
+    """The same, on nothing but resources of an account, if one is named."""
+    if account is None:
+        return allow
+    return replace(allow, conditions={**(allow.conditions or {}), "StringEquals": {"aws:ResourceAccount": account}})
+
+
+def use_key(actions: Sequence[str], key_arn: str | None, alias: str | None = None, because: str = "") -> list[Allow]:
+    """Use a key, if there is one.
+
+    Args:
+        actions: What for.
+        key_arn: The key.
+        alias: What it is called, where ``key_arn`` is a pattern.
+        because: Why there are wildcards among the actions.
+    """
+    if key_arn is None:
+        return []
+    if alias is None:
+        return [Allow(actions, [key_arn], because=because)]
+    # A policy may name a key by its alias only like this: as a resource, an alias is not the key behind it.
+    called = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
+    unknown = "the deployment makes the key's id; the condition says which key it is by its alias"
+    return [Allow(actions, [key_arn], called, because="; ".join(filter(None, [because, unknown])))]

@@ -10,16 +10,15 @@ from aws_cdk import CfnResource, RemovalPolicy
 from constructs import Construct
 
 from ._action import ArtifactUse, PlainAction
+from ._artifact_store import ArtifactStore
 from ._bucket import PrivateBucket
-from ._permissions import Allow, arn
+from ._permissions import OWN_REGION, Allow, arn
 from ._resource import Resource, include
 from ._role import policy_document, service_role
 
 if TYPE_CHECKING:
     from aws_cdk import aws_codepipeline as codepipeline
     from aws_cdk import aws_kms as kms
-
-_BOTH_KINDS = "AWS asks for both kinds of each, with and without a key's text, where services use a key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +72,16 @@ class PlainPipeline:
             keeps={"ExpirationInDays": 90},
             removal_policy=RemovalPolicy.RETAIN,
         )
-        self._role = service_role(scope, "Role", "codepipeline.amazonaws.com", self._use_artifacts())
         key_arn = self.artifacts.key_arn
-        encryption = {"Id": key_arn, "Type": "KMS"} if key_arn is not None else None
+        self._store = ArtifactStore(
+            region=OWN_REGION,
+            bucket_name=self.artifacts.ref,
+            bucket_arn=self.artifacts.arn,
+            key_id=key_arn,
+            key_arn=key_arn,
+            scope=scope,
+        )
+        self._role = service_role(scope, "Role", "codepipeline.amazonaws.com", self._store.use())
         self._resource = Resource(
             scope,
             "Pipeline",
@@ -86,7 +92,7 @@ class PlainPipeline:
                 "ExecutionMode": "QUEUED",
                 "RestartExecutionOnUpdate": False,
                 "RoleArn": self._role.arn,
-                "ArtifactStore": {"Type": "S3", "Location": self.artifacts.ref, "EncryptionKey": encryption},
+                "ArtifactStore": self._store.to_json(),
                 "Stages": [],
             },
         )
@@ -104,6 +110,11 @@ class PlainPipeline:
         self._resource.override("Stages", [each.to_json() for each in self.stages])
         if self.variables:
             self._resource.override("Variables", self.variables)
+        stores = self.stores()
+        if len(stores) > 1:
+            declared = [{"Region": each.region, "ArtifactStore": each.to_json()} for each in stores]
+            self._resource.override("ArtifactStore", None)
+            self._resource.override("ArtifactStores", declared)
         self._role.allow(self.may())
         self._let_use()
         include(self._scope)
@@ -118,11 +129,20 @@ class PlainPipeline:
         self._resource.become(cast(CfnResource, pipeline.node.default_child))
         return pipeline
 
+    def stores(self) -> list[ArtifactStore]:
+        """Where artifacts are: in the pipeline's own region, and in each other one that an action works in."""
+        found = {self._store.region: self._store}
+        for each in self._actions():
+            if each.store is not None:
+                # A pipeline has one bucket in a region, whoever else has one there.
+                found.setdefault(each.store.region, each.store)
+        return list(found.values())
+
     def may(self) -> list[Allow]:
         """All that the pipeline's role may do."""
         actions = list(self._actions())
         return [
-            *self._use_artifacts(),
+            *(allow for store in self.stores() for allow in store.use()),
             *(allow for each in actions for allow in each.allows),
             *(Allow(["sts:AssumeRole"], [each.role_arn]) for each in actions if each.role_arn is not None),
         ]
@@ -139,28 +159,11 @@ class PlainPipeline:
     def _actions(self) -> Iterator[PlainAction]:
         return (action for stage in self.stages for action in stage.actions)
 
-    def _use_artifacts(self) -> list[Allow]:
-        look = Allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], [self.artifacts.arn])
-        return [*self._read(), *self._write(), look]
-
-    def _read(self) -> list[Allow]:
-        return self._on_artifacts(["s3:GetObject", "s3:GetObjectVersion"], ["kms:Decrypt", "kms:DescribeKey"])
-
-    def _write(self) -> list[Allow]:
-        return self._on_artifacts(["s3:PutObject"], ["kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"])
-
-    def _on_artifacts(self, verbs: Sequence[str], with_key: Sequence[str]) -> list[Allow]:
-        key_arn = self.artifacts.key_arn
-        return [
-            Allow(verbs, [f"{self.artifacts.arn}/*"], because="CodePipeline makes the keys of what actions hand on"),
-            *([Allow(with_key, [key_arn], because=_BOTH_KINDS)] if key_arn is not None else []),
-        ]
-
     def _let_use(self) -> None:
         """Let the programs of the actions use the artifacts: one policy for all who read, one for all who write."""
         uses = [each.uses for each in self._actions() if each.uses is not None]
-        self._policy("ReadArtifacts", self._read(), uses)
-        self._policy("WriteArtifacts", self._write(), [each for each in uses if each.writes])
+        self._policy("ReadArtifacts", self._store.read(), uses)
+        self._policy("WriteArtifacts", self._store.write(), [each for each in uses if each.writes])
         if self.artifacts.key_arn is not None:
             for each in uses:
                 each.encrypt(self.artifacts.key_arn)

@@ -106,9 +106,11 @@ class Resource:
             self.override(name, value)
 
     def override(self, name: str, value: Any) -> None:
-        """Write a property anew, whatever its type."""
+        """Write a property anew, whatever its type; None leaves it out."""
         if self.waits:
             self._declared["Properties"][name] = value
+        elif value is None:
+            self.cfn.add_property_deletion_override(name)
         else:
             self.cfn.add_property_override(name, with_tokens(value))
 

@@ -42,7 +42,7 @@ def run_container(permissions: RepoPermissions, *, log_group: str, in_vpc: bool 
         log_group: Name of the log group that SageMaker writes for it.
         in_vpc: Whether it uses the user's network.
     """
-    group = arn("logs", f"log-group:{log_group}")
+    group = arn("logs", f"log-group:{log_group}", permissions.region)
     log = Allow(
         ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
         [group, f"{group}:log-stream:*"],

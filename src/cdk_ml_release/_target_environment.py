@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aws_cdk import Environment, Stack, Stage, Token, region_info
+from aws_cdk import Environment, Stack, Stage, region_info
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ._deploy_action import start_deployment
 from ._endpoint_permissions import EndpointPermissions
-from ._permissions import Allow, RepoPermissions, acknowledge, wildcards
+from ._permissions import Allow, RepoPermissions, acknowledge, in_account, wildcards
 from ._place import stack_of
 from ._resource import include
 from ._role import OwnRole
@@ -32,35 +32,18 @@ _UNNAMED = "the other account's stack is deployed first and cannot know it, but 
 
 def target_environment(
     scope: Construct,
-    env: Environment,
+    account: str,
     *,
     endpoint_name: str,
     repo: MlArtifactRepo,
     hosting: Hosting,
     vpc: ec2.IVpc | None,
-) -> TargetEnvironment | None:
-    """The account that ``env`` names, or None if the release is there anyway.
+) -> TargetEnvironment:
+    """The other account that an endpoint is to be in.
 
     Raises:
         ValueError: if an endpoint cannot be released to there.
     """
-    home = stack_of(scope)
-    account = env.account if env.account is not None else home.account
-    region = env.region if env.region is not None else home.region
-    if account == home.account and region == home.region:
-        return None
-    unknown = [name for name, value in _places(home, account, region).items() if Token.is_unresolved(value)]
-    if unknown:
-        raise ValueError(
-            f"'env' must name an account and a region, and so must the stack of the release, got no {unknown[0]} "
-            "known at synthesis; give both an aws_cdk.Environment(account='111111111111', region='eu-central-1'), and "
-            "run 'cdk bootstrap --trust' for the other account as docs/environments.md shows"
-        )
-    if region != home.region:
-        raise ValueError(
-            f"the region of 'env' must be the release's own, {home.region}, got {region!r}: SageMaker reads a model's "
-            "image and data only in the region of its endpoint; define another MlPipeline in a stack in that region"
-        )
     if repo.encryption_key is None:
         raise ValueError(
             f"'env' of another account, {account}, needs a key that both accounts can use, got an MlArtifactRepo "
@@ -78,15 +61,6 @@ def target_environment(
             "leave it out, or define another MlPipeline in that account"
         )
     return TargetEnvironment(scope, account=account, endpoint_name=endpoint_name, repo=repo)
-
-
-def _places(home: Stack, account: str, region: str) -> dict[str, str]:
-    return {
-        "account of 'env'": account,
-        "region of 'env'": region,
-        "account of the stack": home.account,
-        "region of the stack": home.region,
-    }
 
 
 class TargetEnvironment:
@@ -162,8 +136,7 @@ class TargetEnvironment:
         found = []
         for each in allows:
             if each.resources[0].startswith(bucket):
-                conditions = {**(each.conditions or {}), "StringEquals": {"aws:ResourceAccount": self._home}}
-                each = replace(each, conditions=conditions)
+                each = in_account(each, self._home)
             found.append(each if each.because else replace(each, because=_UNNAMED))
         return found
 

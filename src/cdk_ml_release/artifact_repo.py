@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 from aws_cdk import RemovalPolicy
 from constructs import Construct
 
-from ._bucket import PrivateBucket, check_key_prefix
+from ._bucket import check_key_prefix
 from ._data_folder import FINDINGS, copy_folder
+from ._home_resources import home_resources
 from ._permissions import RepoPermissions, acknowledge, grant, wildcards
 from ._place import settle
 from ._resource import Resource, include, token
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
 
 
-@dataclass(frozen=True)
-class HomeResources:
-    """The resources of a repo that other accounts may be let into."""
-
-    bucket: PrivateBucket
-    images: Resource
-    versions: Resource
-
-
 class MlArtifactRepo(Construct):
     """The home of one model: its data, its runs, its images and its registered versions.
 
@@ -45,6 +36,7 @@ class MlArtifactRepo(Construct):
         data_prefix: The prefix of the raw data, with a slash at its end.
         schema: The declared columns, if they are declared.
         encryption_key: The customer managed key, if there is one.
+        removal_policy: What happens to bucket, images, versions and code when they leave the stack.
         permissions: What the grants below give, as statements for the policies of this library's own roles.
         resources: What this library's other constructs change.
     """
@@ -95,21 +87,15 @@ class MlArtifactRepo(Construct):
         self.schema = schema
         self.encryption_key = encryption_key
         self.data_prefix = data_prefix
-        self._removal_policy = removal_policy
-        bucket = PrivateBucket(
+        self.removal_policy = removal_policy
+        self.resources = home_resources(
             self,
-            "Bucket",
+            model_name,
             key=encryption_key,
-            keeps={
-                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-                "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
-            },
             removal_policy=removal_policy,
-            VersioningConfiguration={"Status": "Enabled"},
             # CDK's own switch brings a Lambda function, though CloudFormation can do it.
             NotificationConfiguration={"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
         )
-        self.resources = HomeResources(bucket, self._define_images(bucket.key_arn), self._define_versions())
         self._code = code
         self._own_code = self._define_code(code) if isinstance(code, str) else None
         self._data_bucket = data_bucket
@@ -119,26 +105,10 @@ class MlArtifactRepo(Construct):
         if copying is not None:
             acknowledge(self, lambda: wildcards(self, copying) | FINDINGS)
 
-    def _define_images(self, key_arn: str | None) -> Resource:
-        properties = {
-            "RepositoryName": self.model_name,
-            "ImageScanningConfiguration": {"ScanOnPush": True},
-            "ImageTagMutability": "IMMUTABLE",
-            "EncryptionConfiguration": None if key_arn is None else {"EncryptionType": "KMS", "KmsKey": key_arn},
-            "EmptyOnDelete": self._removal_policy == RemovalPolicy.DESTROY,
-        }
-        return Resource(self, "Images", "AWS::ECR::Repository", properties, removal_policy=self._removal_policy)
-
-    def _define_versions(self) -> Resource:
-        name = self.model_name
-        group = {"ModelPackageGroupName": name, "ModelPackageGroupDescription": f"Released versions of {name}"}
-        kind = "AWS::SageMaker::ModelPackageGroup"
-        return Resource(self, "Versions", kind, group, removal_policy=self._removal_policy)
-
     def _define_code(self, name: str) -> Resource:
         _check_code_name(name)
         properties = {"RepositoryName": name}
-        return Resource(self, "Code", "AWS::CodeCommit::Repository", properties, removal_policy=self._removal_policy)
+        return Resource(self, "Code", "AWS::CodeCommit::Repository", properties, removal_policy=self.removal_policy)
 
     def _permissions(self, data_bucket: s3.IBucket | None) -> RepoPermissions:
         bucket, images = self.resources.bucket, self.resources.images

@@ -112,20 +112,13 @@ class MlBuildStage(Construct):
 
     def _container_project(self, archive: RuntimeArchive, folder: str) -> RuntimeProject:
         permissions = self.repo.permissions
-        push = [
-            "ecr:CompleteLayerUpload",
-            "ecr:DescribeImages",
-            "ecr:InitiateLayerUpload",
-            "ecr:PutImage",
-            "ecr:UploadLayerPart",
-        ]
         return RuntimeProject(
             self,
             "Container",
             program="runtime.container",
             archive=archive,
             environment={"ML_REPOSITORY_URI": permissions.images_uri, "ML_CONTAINER_FOLDER": folder},
-            allows=[*permissions.pull(), Allow(push, [permissions.images_arn])],
+            allows=[*permissions.pull(), permissions.write_images()],
             exports=["IMAGE_URI"],
             builds_containers=True,
         )
@@ -204,14 +197,7 @@ class MlBuildStage(Construct):
             *permissions.read("runs", "in-service"),
             *permissions.write("runs/*/release.json", run),
             *(permissions.write("runs/*/baseline/*", run) if repo.schema is not None else []),
-            Allow(
-                ["sagemaker:CreateModelPackage"],
-                [permissions.package_group_arn, permissions.package_arn],
-                because="SageMaker numbers the versions",
-            ),
-            Allow(
-                ["sagemaker:DescribeModelPackage"], [permissions.package_arn], because="SageMaker numbers the versions"
-            ),
+            *permissions.register(),
         ]
 
     @property

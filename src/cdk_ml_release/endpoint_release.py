@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
 
     from ._bucket import PrivateBucket
+    from ._region_home import RegionHome
     from ._target_environment import TargetEnvironment
 
 
@@ -53,6 +54,8 @@ class SageMakerEndpointRelease(Construct):
         hosting: How the model is served.
         captures: Whether requests and answers are kept, so that they can be monitored.
         roles_stack: The stack of these roles, if the endpoint is in another account; else None. A pipeline of your
+            own, in a stack of its own, must depend on it.
+        home_stack: The stack of what the endpoint reads, if it is in another region; else None. A pipeline of your
             own, in a stack of its own, must depend on it.
         security_group: What the containers' network interfaces belong to; None without a VPC.
         rolls_back: A failed release is followed by the last one that succeeded.
@@ -97,12 +100,18 @@ class SageMakerEndpointRelease(Construct):
             network_isolation: Whether the containers reach no network at all.
             dashboard: Whether there is a CloudWatch dashboard named after the endpoint; an account's first three are
                 free.
-            env: The account that the endpoint is in, in this stack's region. The pipeline, its programs and the
-                model's home stay here; a stack ``<endpoint_name>-roles`` holds the roles that must be there. To
-                deploy it with this account's credentials, that account must trust this one:
-                ``cdk bootstrap aws://<account>/<region> --trust <this account>``, see ``docs/environments.md``.
-                Repo and pipeline need an ``encryption_key``; a key that is imported must let the roles use it
-                already, for its policy cannot be changed from here. Default: this stack's own account.
+            env: The account or the region that the endpoint is in, if it is another one; not both at once. The
+                pipeline, its programs and the model's home stay here, see ``docs/environments.md``.
+
+                In another account, a stack ``<endpoint_name>-roles`` holds the roles that must be there. To deploy it
+                with this account's credentials, that account must trust this one:
+                ``cdk bootstrap aws://<account>/<region> --trust <this account>``. Repo and pipeline need an
+                ``encryption_key``; a key that is imported must let the roles use it already, for its policy cannot
+                be changed from here.
+
+                In another region, a stack ``<endpoint_name>-home`` holds a bucket, an image repository, a model
+                package group and, if the repo has an ``encryption_key``, a key. Prepare copies there what is
+                released. Default: this stack's own account and region.
 
         Raises:
             ValueError: if an argument is outside SageMaker's limits, or two cannot be combined.
@@ -127,22 +136,25 @@ class SageMakerEndpointRelease(Construct):
         self.endpoint_name = name
         self.stack_name = f"{name}-endpoint"
         self._use = SingleUse(construct_id, "SageMakerEndpointRelease")
-        self._target = self._other_account(env, vpc) if env is not None else None
+        self._target, self._region = self._other_place(env, vpc) if env is not None else (None, None)
         self.roles_stack: Stack | None = self._target.stack if self._target is not None else None
+        self.home_stack: Stack | None = self._region.stack if self._region is not None else None
         self._shadows = isinstance(self.hosting, RealTime) and self.hosting.shadow is not None
         home = repo.permissions
-        self._permissions = EndpointPermissions(
+        permissions = EndpointPermissions(
             endpoint_name=name, stack_name=self.stack_name, repo=home, package_arn=home.package_arn
         )
         network = private_network(self, vpc, f"Endpoint {name}") if vpc is not None else None
         self.security_group: ec2.ISecurityGroup | None = network.group if network is not None else None
         roles = EndpointRoles(
             scope=self,
-            permissions=self._permissions,
+            permissions=permissions,
             target=self._target,
+            region=self._region,
             hosting=self.hosting,
             scales=scaling is not None,
         )
+        self._permissions = roles.there
         self._role, self._deployment_role, may = roles.define(
             captures=plan.capture_percentage > 0,
             in_vpc=vpc is not None,
@@ -160,7 +172,7 @@ class SageMakerEndpointRelease(Construct):
             subnets=network.subnets if network is not None else 0,
             network_isolation=network_isolation,
             dashboard=dashboard,
-            widgets=monitor_widgets(name) if repo.schema is not None and plan.capture_percentage else (),
+            widgets=monitor_widgets(name) if self._may_be_watched(plan.capture_percentage) else (),
         ).render()
         self.captures = plan.capture_percentage > 0
         known = self._known(plan.auto_rollback) | (network.values if network is not None else {})
@@ -170,6 +182,7 @@ class SageMakerEndpointRelease(Construct):
             bucket=home.bucket_name,
             parameters={each: value for each, value in known.items() if each in template["Parameters"]},
             target_role=self._target.assumed_role_arn if self._target is not None else "",
+            **(self._region.settings if self._region is not None else {}),
         )
         archive = RuntimeArchive(self, construct_id, {"endpoint.template.json": json.dumps(template, indent=1)})
         files = ["template.json", "configuration.json", *(["shadow.json"] if self._shadows else [])]
@@ -178,22 +191,31 @@ class SageMakerEndpointRelease(Construct):
         include(self)
         acknowledge(self, lambda: wildcards(self, [*may, *self._prepare.may(), *self._verify.may()]))
 
-    def _other_account(self, env: Environment, vpc: ec2.IVpc | None) -> TargetEnvironment | None:
-        # Loaded on use: most releases are in the account of their pipeline.
-        from ._target_environment import target_environment
+    def _may_be_watched(self, capture_percentage: int) -> bool:
+        # A monitor is where the pipeline is.
+        at_home = self._target is None and self._region is None
+        return at_home and self.repo.schema is not None and capture_percentage > 0
 
-        return target_environment(
-            self, env, endpoint_name=self.endpoint_name, repo=self.repo, hosting=self.hosting, vpc=vpc
-        )
+    def _other_place(
+        self, env: Environment, vpc: ec2.IVpc | None
+    ) -> tuple[TargetEnvironment | None, RegionHome | None]:
+        # Loaded on use: most releases are where their pipeline is.
+        from ._other_place import other_place
+        from ._region_home import RegionHome
+
+        place = other_place(self, env, endpoint_name=self.endpoint_name, repo=self.repo, hosting=self.hosting, vpc=vpc)
+        return (None, place) if isinstance(place, RegionHome) else (place, None)
 
     def _known(self, auto_rollback: AutoRollback | None) -> dict[str, str]:
         """What the deployed stack knows of the endpoint's parameters."""
-        bucket = self.repo.permissions.bucket_name
+        repo = self._permissions.repo
+        bucket = repo.bucket_name
+        key = self._region.key_id if self._region is not None else repo.key_arn
         values = {
             "ModelRoleArn": self._role.arn if self._target is None else self._target.role_arn("model"),
             "CaptureUri": f"s3://{bucket}/capture",
             "AsyncUri": f"s3://{bucket}/async/{self.endpoint_name}",
-            "KmsKeyArn": self.repo.permissions.key_arn or "",
+            "KmsKeyArn": key or "",
         }
         alarms = auto_rollback.alarms if auto_rollback is not None else ()
         values |= {f"Alarm{index}": alarm.alarm_name for index, alarm in enumerate(alarms)}
@@ -241,7 +263,8 @@ class SageMakerEndpointRelease(Construct):
 
     def _metric(self, name: str, statistic: str, options: MetricOptions) -> cloudwatch.Metric:
         account = self._target.account if self._target is not None else None
-        return endpoint_metric(self.endpoint_name, name, statistic, options, account)
+        region = self._region.region if self._region is not None else None
+        return endpoint_metric(self.endpoint_name, name, statistic, options, account=account, region=region)
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests sent to the endpoint: a count, sum over 5 minutes."""
@@ -292,6 +315,7 @@ class SageMakerEndpointRelease(Construct):
                 deployment_role_arn=self._deployment_role.arn if target is None else target.role_arn("deployment"),
                 role=target.pipeline_role if target is not None else None,
                 role_arn=target.role_arn("pipeline") if target is not None else None,
+                store=self._region.store if self._region is not None else None,
             )
             for order, (name, configuration) in enumerate(steps.items(), start=2)
         ]

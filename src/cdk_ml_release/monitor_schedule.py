@@ -212,6 +212,11 @@ def _schema(endpoint: SageMakerEndpointRelease) -> Schema:
             f"'endpoint' must be in the account of this stack, got '{name}', which is in another one; define the "
             "monitor in a pipeline of that account"
         )
+    if endpoint.home_stack is not None:
+        raise ValueError(
+            f"'endpoint' must be in the region of this stack, got '{name}' in {endpoint.home_stack.region}, where what "
+            "it captures stays; define the monitor in a pipeline of that region"
+        )
     if not endpoint.captures:
         raise ValueError(
             f"'endpoint' must capture what it is asked, got '{name}', which captures nothing; host it in real time "

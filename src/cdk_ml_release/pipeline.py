@@ -13,7 +13,7 @@ from constructs import Construct
 
 from ._choice import VERSION_DESCRIPTION, Choice, choice_namespace, unless_chosen
 from ._notifications import Notifications, endpoint_notice, pipeline_notices
-from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, Allow, acknowledge, arn, wildcards
+from ._permissions import CDK_BUCKET_ACTIONS, CDK_KEY_ACTIONS, OWN_REGION, Allow, acknowledge, arn, wildcards
 from ._pipeline_limits import PipelineLimits, problems
 from ._place import settle, stack_of
 from ._plain_pipeline import PlainPipeline, StageDeclaration
@@ -138,6 +138,9 @@ class MlPipeline(Construct):
             raise ValueError(f"'stages' must have names of their own, got '{name}' twice; rename one of them")
         if isinstance(stage, SageMakerEndpointRelease) and stage.roles_stack is not None:
             self._share_artifacts(stage, stage.roles_stack)
+        if isinstance(stage, SageMakerEndpointRelease) and stage.home_stack is not None:
+            # The bucket of that region must be there before the pipeline can name it.
+            stack_of(self).node.add_dependency(stage.home_stack)
         self._choose_before(stage)
         self._place(stage)
         self._stage_names.append(name)
@@ -148,7 +151,9 @@ class MlPipeline(Construct):
             self._afterwards.append(lambda: acknowledge(scope, self._use_of_artifacts))
         if isinstance(stage, SageMakerEndpointRelease | ModelMonitorSchedule):
             stack_name = stage.stack_name
-            self._afterwards.append(lambda: acknowledge(self, lambda: self._deployment_of(stack_name)))
+            elsewhere = stage.home_stack if isinstance(stage, SageMakerEndpointRelease) else None
+            region = elsewhere.region if elsewhere is not None else OWN_REGION
+            self._afterwards.append(lambda: acknowledge(self, lambda: self._deployment_of(stack_name, region)))
         if isinstance(stage, MlBuildStage) and self._starts_on_data:
             self._start_on_data(stage.repo, name)
         if isinstance(stage, ModelMonitorSchedule) and stage.on_drift is not None:
@@ -199,8 +204,8 @@ class MlPipeline(Construct):
         if isinstance(stage, MlBuildStage) and self.node.try_find_child("Notifications") is None:
             notices = pipeline_notices(self._plain.name, stage.repo.model_name)
             Notifications(self, "Notifications", topic, notices)
-        # What happens to an endpoint of another account is told on that account's event bus only.
-        if isinstance(stage, SageMakerEndpointRelease) and stage.roles_stack is None:
+        # What happens to an endpoint of another account or region is told on the event bus there only.
+        if isinstance(stage, SageMakerEndpointRelease) and stage.roles_stack is None and stage.home_stack is None:
             notice = endpoint_notice(stage.endpoint_name, stage.repo.model_name)
             Notifications(self, f"{stage.stage_name}Notifications", topic, [notice])
 
@@ -234,15 +239,14 @@ class MlPipeline(Construct):
 
     def _use_of_artifacts(self) -> dict[str, str]:
         because = "CDK gives these on the pipeline's own artifacts, whose keys CodePipeline makes"
-        artifacts = self._plain.artifacts
-        used = [Allow(CDK_BUCKET_ACTIONS, [f"{artifacts.arn}/*"], because=because)]
-        if artifacts.key_arn is not None:
-            because = "CDK gives these on the key that was given"
-            used.append(Allow(CDK_KEY_ACTIONS, [artifacts.key_arn], because=because))
+        stores = self._plain.stores()
+        used = [Allow(CDK_BUCKET_ACTIONS, [f"{each.bucket_arn}/*"], because=because) for each in stores]
+        because = "CDK gives these on the key that was given"
+        used += [Allow(CDK_KEY_ACTIONS, [each.key_id], because=because) for each in stores if each.key_id is not None]
         return wildcards(self, [*used, *self._plain.may()])
 
-    def _deployment_of(self, stack_name: str) -> dict[str, str]:
-        stack = arn("cloudformation", f"stack/{stack_name}/*")
+    def _deployment_of(self, stack_name: str, region: str) -> dict[str, str]:
+        stack = arn("cloudformation", f"stack/{stack_name}/*", region)
         verbs = ["cloudformation:DescribeStack*", "cloudformation:GetTemplate*"]
         because = "CDK gives these on the one stack that the action deploys, whose ARN ends in an id"
         return wildcards(self, [Allow(verbs, [stack], because=because)])

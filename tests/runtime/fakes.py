@@ -187,7 +187,7 @@ class FakeSageMaker:
             "ModelPackageStatus": status,
             "ModelPackageStatusDetails": {"ValidationStatuses": []},
             "ModelApprovalStatus": package["ModelApprovalStatus"],
-            **{key: package[key] for key in ("CustomerMetadataProperties",) if key in package},
+            **{key: package[key] for key in ("CustomerMetadataProperties", "InferenceSpecification") if key in package},
         }
 
     def update_model_package(self, ModelPackageArn, **change):  # noqa: N803

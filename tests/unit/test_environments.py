@@ -38,6 +38,7 @@ HOME, THERE = "111111111111", "222222222222"
 OTHER = Environment(account=THERE)
 GATE = QualityGate.at_most("a.b", 1)
 ROLE = f"arn:aws:iam::{THERE}:role/abalone-production"
+ELSEWHERE = {"_other_place", "_target_environment", "_sharing", "_region_home"}
 AT_HOME = {"StringEquals": {"aws:ResourceAccount": HOME}}
 
 
@@ -346,15 +347,13 @@ def test_two_releases_in_one_account_have_names_and_limits_of_their_own(app):
     [
         (
             Environment(account=THERE, region="us-east-1"),
-            "the region of 'env' must be .*, eu-central-1, got 'us-east-1'",
+            f"'env' must be in another account or in another region than the release, {HOME} in eu-central-1, got "
+            f"both, {THERE} in us-east-1; leave out 'account' or 'region', or define another MlPipeline",
         ),
-        (
-            Environment(region="us-east-1"),
-            "SageMaker reads a model's image and data only in the region of its endpoint",
-        ),
-        (Environment(account=Aws.ACCOUNT_ID), "got no account of 'env' known at synthesis; .* 'cdk bootstrap --trust'"),
+        (Environment(account=Aws.ACCOUNT_ID), "got no account of 'env' known at synthesis; .* 'cdk bootstrap'"),
+        (Environment(region=Aws.REGION), "got no region of 'env' known at synthesis; give both an aws_cdk.Environment"),
     ],
-    ids=["other account and region", "other region", "token"],
+    ids=["other account and region", "account is a token", "region is a token"],
 )
 def test_refuses_an_environment_that_it_cannot_release_to(app, env, message):
     stack = home_stack(app)
@@ -455,8 +454,11 @@ def test_the_page_shows_what_works(app, stack, repo, build, source):
     for each in shown:
         exec(each, names)
 
-    assert len(shown) == 3
-    assert {each.stack_name for each in app.synth().stacks} == {"Test", "Elsewhere", "abalone-production-roles"}
+    assert len(shown) == 4
+    assert {each.stack_name for each in app.synth().stacks} == {
+        *("Test", "Elsewhere", "abalone-production-roles"),
+        *("Across", "abalone-america-home"),
+    }
 
 
 def test_a_release_in_the_own_account_loads_nothing_of_this():
@@ -468,7 +470,7 @@ def test_a_release_in_the_own_account_loads_nothing_of_this():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert "cdk_ml_release.endpoint_release" in loaded
-    assert not {"cdk_ml_release._target_environment", "cdk_ml_release._sharing"} & set(loaded)
+    assert not {f"cdk_ml_release.{each}" for each in ELSEWHERE} & set(loaded)
 
 
 def test_keys_of_a_stack_of_their_own_wait_for_the_roles_too(app):

@@ -66,7 +66,7 @@ class Assembly:
         """Its stacks, each after those it depends on.
 
         Raises:
-            AssemblyError: if they are in several accounts, of which a rehearsal has one.
+            AssemblyError: if they are in several accounts or regions, of which a rehearsal has one.
         """
         artifacts = self._artifacts()
         done: dict[str, StackArtifact | None] = {}
@@ -84,13 +84,8 @@ class Assembly:
         for artifact_id in artifacts:
             visit(artifact_id)
         stacks = [stack for stack in done.values() if stack is not None]
-        accounts = {stack.account: stack.name for stack in stacks if stack.account is not None}
-        if len(accounts) > 1:
-            told = " and ".join(f"'{name}' in {account}" for account, name in accounts.items())
-            raise AssemblyError(
-                f"its stacks are in several accounts, {told}, and a rehearsal has one: synthesize the app without the "
-                "'env' of the release, so that all stages are in one account"
-            )
+        _check_one("account", {stack.account: stack.name for stack in stacks})
+        _check_one("region", {stack.region: stack.name for stack in stacks})
         return stacks
 
     def assets(self, account: str, region: str) -> Iterator[Asset]:
@@ -180,6 +175,16 @@ def synthesize(app: CdkApp, out: Path) -> Assembly:
     if done.returncode != 0:
         raise AssemblyError(f"'{app.command}' failed in '{app.folder}':\n{done.stderr.strip() or done.stdout.strip()}")
     return Assembly(out)
+
+
+def _check_one(kind: str, stacks: Mapping[str | None, str]) -> None:
+    places = {place: name for place, name in stacks.items() if place is not None}
+    if len(places) > 1:
+        told = " and ".join(f"'{name}' in {place}" for place, name in places.items())
+        raise AssemblyError(
+            f"its stacks are in several {kind}s, {told}, and a rehearsal has one: synthesize the app without the "
+            f"'env' of the release, so that all stages are in one {kind}"
+        )
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

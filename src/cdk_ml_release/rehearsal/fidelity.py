@@ -127,6 +127,7 @@ CONCEPTS: Mapping[str, Known] = {
     "Stage conditions": _imitated("VariableCheck before and after a stage, RETRY and ROLLBACK on failure"),
     "Skipped stages": _imitated("no retry, no roll-back; a guess: an action that names their variables fails"),
     "Several accounts": _skipped("refused by name; releases to another account are tested as templates only"),
+    "Several regions": _skipped("refused by name; releases to another region are tested with moto and as templates"),
     "SageMaker Model Monitor": _skipped("refused by name: its image is AWS's own; templates are tested only"),
     "Pipeline variables": _imitated("defaults, values at the start, none empty; a roll-back has the earlier"),
     "Execution mode": _imitated("QUEUED whatever is declared: one execution in a stage, in the order of their starts"),

@@ -42,12 +42,27 @@ class Pace:
 RETRIES = Pace(first_seconds=0.5, growth=2.0, longest_seconds=15.0, limit_seconds=60.0)
 
 
-def client(service: str) -> Any:
-    """A client that rides out throttling and passing faults, whatever the retries of the installed boto3 are."""
+def client(service: str, region: str | None = None) -> Any:
+    """A client that rides out throttling and passing faults, whatever the retries of the installed boto3 are.
+
+    Args:
+        service: The service.
+        region: Its region. Default: that of the environment.
+    """
     # Imported on use: whoever only reads the records of a release needs no boto3, which takes a while to load.
     import boto3
 
-    return boto3.client(service, config=_config())
+    return boto3.client(service, region, config=_config())
+
+
+def clients_in(region: str, client: Callable[..., Any] = client) -> Callable[[str], Any]:
+    """What gives the clients of another region.
+
+    Args:
+        region: The region; without one, ``client`` itself is given.
+        client: Gives the client of a service, in a region if one is named.
+    """
+    return (lambda service: client(service, region)) if region else client
 
 
 def clients_as(role_arn: str, client: Callable[[str], Any] = client) -> Callable[[str], Any]:

@@ -181,6 +181,13 @@ class ReleaseSettings(Settings):
     """The parameters of the endpoint's template that the deployed stack knows, such as ``ModelRoleArn``."""
     target_role: str = ""
     """The role to assume for whatever is about the endpoint, if that is in another account."""
+    region: str = ""
+    """The region of the endpoint, if that is another one; the rest is the home of the model there."""
+    region_bucket: str = ""
+    region_images: str = ""
+    """Where images are pushed to and pulled from: a registry and a repository."""
+    region_group: str = ""
+    """The model package group."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,13 +18,13 @@ _PATIENCE = aws.Pace(first_seconds=0.5, longest_seconds=15.0, limit_seconds=3600
 
 
 def deploy(
-    env: Mapping[str, str], client: Callable[[str], Any] = aws.client, pace: aws.Pace = _PATIENCE
+    env: Mapping[str, str], client: Callable[..., Any] = aws.client, pace: aws.Pace = _PATIENCE
 ) -> dict[str, str]:
     """Write ``template.json`` and ``configuration.json`` into the artifact, and ``shadow.json`` where there is one.
 
     Args:
         env: The environment of the CodeBuild project and of the pipeline action.
-        client: Gives the client of an AWS service.
+        client: Gives the client of an AWS service, in a region if one is named.
         pace: How often to look whether the stack can be deployed to, and for how long.
 
     Returns:
@@ -34,11 +34,16 @@ def deploy(
     manifest = read_manifest(client("s3"), settings.bucket, env["ML_MANIFEST_KEY"])
     text = Path(env["ML_HOME"], "endpoint.template.json").read_text(encoding="utf-8")
     template = json.loads(text)
-    # Only the endpoint may be in another account: the registry and the bucket are here.
-    cloudformation = aws.clients_as(settings.target_role, client)("cloudformation")
+    # Only the endpoint may be in another account or region: the registry and the bucket are here.
+    there = aws.clients_as(settings.target_role, aws.clients_in(settings.region, client))
+    cloudformation = there("cloudformation")
     stack = endpoint_stack.ready(cloudformation, settings.stack_name, pace)
     endpoint_stack.check_change(stack, template)
     approve(client("sagemaker"), manifest, settings.endpoint_name, pace)
+    # What people know a version by is its number at home, wherever it is copied to.
+    version = manifest.version
+    if settings.region:
+        manifest = _bring(manifest, settings, client, there, pace)
     parameters = {"ModelPackageArn": manifest.model_package_arn, **settings.parameters}
     if "CaptureUri" in parameters:
         # A folder for each model: what was captured says by its key which of two fleets has answered.
@@ -46,7 +51,7 @@ def deploy(
     parameters["ReleaseName"] = release_name(settings.endpoint_name, manifest.execution_id, text, parameters)
     stack = endpoint_stack.clear_scaling(cloudformation, stack, template, pace)
     declared = template["Parameters"]
-    parameters |= endpoint_stack.release_parameters(stack, manifest.version, declared)
+    parameters |= endpoint_stack.release_parameters(stack, version, declared)
     configurations = {"configuration": parameters}
     if "ShadowModelPackageArn" in declared:
         configurations |= shadow(settings.endpoint_name, manifest, stack, text, parameters)
@@ -57,6 +62,21 @@ def deploy(
         (artifact / f"{name}.json").write_text(json.dumps({"Parameters": values}), encoding="utf-8")
     print(f"{settings.endpoint_name}: releasing {manifest.model_package_arn} as {parameters['ReleaseName']}")
     return {"RELEASE_NAME": parameters["ReleaseName"]}
+
+
+def _bring(
+    manifest: Manifest,
+    settings: ReleaseSettings,
+    client: Callable[[str], Any],
+    there: Callable[[str], Any],
+    pace: aws.Pace,
+) -> Manifest:
+    # Loaded on use: most endpoints are where their model is.
+    from . import region
+
+    copied = region.bring(manifest, settings, client, there)
+    approve(there("sagemaker"), copied, settings.endpoint_name, pace)
+    return copied
 
 
 def release_name(endpoint_name: str, execution_id: str, template: str, parameters: Mapping[str, str]) -> str:

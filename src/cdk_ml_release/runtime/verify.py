@@ -24,13 +24,13 @@ _LONGEST_WAY_BACK_SECONDS = 7 * 3600.0
 
 
 def verify(
-    env: Mapping[str, str], client: Callable[[str], Any] = aws.client, pace: aws.Pace = _PATIENCE
+    env: Mapping[str, str], client: Callable[..., Any] = aws.client, pace: aws.Pace = _PATIENCE
 ) -> dict[str, str]:
     """Check the endpoint, then record what it serves.
 
     Args:
         env: The environment of the CodeBuild project and of the pipeline action.
-        client: Gives the client of an AWS service.
+        client: Gives the client of an AWS service, in a region if one is named.
         pace: How often to look at an endpoint that is changing, and for how long.
 
     Returns:
@@ -43,8 +43,9 @@ def verify(
     settings = ReleaseSettings.from_environment(env)
     s3 = client("s3")
     manifest = read_manifest(s3, settings.bucket, env["ML_MANIFEST_KEY"])
-    # Only the endpoint may be in another account: the bucket is here.
-    there = aws.clients_as(settings.target_role, client)
+    # Only the endpoint may be in another account or region, the latter with a bucket of its own.
+    near = aws.clients_in(settings.region, client)
+    there = aws.clients_as(settings.target_role, near)
     cloudformation = there("cloudformation")
     written = storage.read(s3, settings.bucket, endpoint_record_key(settings.endpoint_name))
     before = Record.from_json(written) if written is not None else None
@@ -52,7 +53,7 @@ def verify(
         check_configuration(there("sagemaker"), settings.endpoint_name, env["ML_RELEASE_NAME"], pace)
         content = storage.read(s3, *storage.split(manifest.predictions_uri))
         rows = predictions.read(content, manifest.predictions_uri)
-        ask = _ask(settings, env["ML_RELEASE_NAME"], s3, there("sagemaker-runtime"), pace)
+        ask = _ask(settings, env["ML_RELEASE_NAME"], near("s3"), there("sagemaker-runtime"), pace)
         replay(ask, settings.endpoint_name, rows)
     except StageFailed as refusal:
         # Read first: going back takes the fleet away that has written it.
