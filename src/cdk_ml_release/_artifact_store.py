@@ -47,8 +47,12 @@ class ArtifactStore:
 
     def use(self) -> list[Allow]:
         """What the pipeline's role needs of it."""
-        look = Allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], [self.bucket_arn])
-        return [*self.read(), *self.write(), in_account(look, self.bucket_account)]
+        return [*self.read(), *self.write(), *self.look()]
+
+    def look(self) -> list[Allow]:
+        """Look at the bucket itself."""
+        verbs = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
+        return [in_account(Allow(verbs, [self.bucket_arn]), self.bucket_account)]
 
     def read(self) -> list[Allow]:
         """Read what was handed on."""

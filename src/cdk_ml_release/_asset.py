@@ -88,26 +88,27 @@ class _Shelf:
         self._folder = Path(stage.asset_outdir)
         path = Path(os.path.relpath(self._folder, stage.outdir)).as_posix()
         self.path = "" if path == "." else f"{path}/"
-        self._written: dict[bytes, Path] = {}
+        self._written: dict[bytes, str] = {}
 
     def write(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a folder, unless it is there."""
         folder = self._folder / name
         if folder.exists():
             return
-        for parent in {(folder / path).parent for path in files}:
-            parent.mkdir(parents=True, exist_ok=True)
+        for parent in {path.rpartition("/")[0] for path in files}:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+        # Plain texts: there are hundreds, and a Path takes as long as what is done with it.
         for path, content in files.items():
-            file = folder / path
+            file = f"{folder}/{path}"
             # Every stage brings the same programs: one file with several names is several times as fast as copies.
             first = self._written.setdefault(content, file)
-            if first is file or not _linked(file, first):
-                file.write_bytes(content)
+            if first is file or not _linked(first, file):
+                Path(file).write_bytes(content)
 
 
-def _linked(file: Path, first: Path) -> bool:
+def _linked(first: str, file: str) -> bool:
     try:
-        file.hardlink_to(first)
+        os.link(first, file)
     except OSError:
         return False
     return True

@@ -81,7 +81,18 @@ class PlainPipeline:
             key_arn=key_arn,
             scope=scope,
         )
-        self._role = service_role(scope, "Role", "codepipeline.amazonaws.com", self._store.use())
+        # The pipeline's own role has them too, and so waits for them: a new pipeline starts at once.
+        self._readers, self._writers = (
+            Resource(scope, name, "AWS::IAM::ManagedPolicy", {"PolicyDocument": policy_document(allows)})
+            for name, allows in (("Readers", self._store.read()), ("Writers", self._store.write()))
+        )
+        self._role = service_role(
+            scope,
+            "Role",
+            "codepipeline.amazonaws.com",
+            self._store.look(),
+            managed_policies=[self._readers.ref, self._writers.ref],
+        )
         self._resource = Resource(
             scope,
             "Pipeline",
@@ -98,7 +109,6 @@ class PlainPipeline:
         )
         self.name = self._resource.ref
         self._starter: Resource | None = None
-        self._policies: dict[str, Resource] = {}
 
     @property
     def arn(self) -> str:
@@ -115,7 +125,7 @@ class PlainPipeline:
             declared = [{"Region": each.region, "ArtifactStore": each.to_json()} for each in stores]
             self._resource.override("ArtifactStore", None)
             self._resource.override("ArtifactStores", declared)
-        self._role.allow(self.may())
+        self._role.allow(self._beside_artifacts())
         self._let_use()
         include(self._scope)
 
@@ -124,7 +134,7 @@ class PlainPipeline:
         from ._cdk_pipeline import cdk_pipeline
 
         pipeline = cdk_pipeline(self._scope, self)
-        for each in (self._role, *self._policies.values()):
+        for each in (self._role, self._readers, self._writers):
             each.remove()
         self._resource.become(cast(CfnResource, pipeline.node.default_child))
         return pipeline
@@ -140,9 +150,14 @@ class PlainPipeline:
 
     def may(self) -> list[Allow]:
         """All that the pipeline's role may do."""
-        actions = list(self._actions())
+        return [*self._store.read(), *self._store.write(), *self._beside_artifacts()]
+
+    def _beside_artifacts(self) -> list[Allow]:
+        """The same without what is said in policies of their own."""
+        actions, (own, *others) = list(self._actions()), self.stores()
         return [
-            *(allow for store in self.stores() for allow in store.use()),
+            *own.look(),
+            *(allow for store in others for allow in store.use()),
             *(allow for each in actions for allow in each.allows),
             *(Allow(["sts:AssumeRole"], [each.role_arn]) for each in actions if each.role_arn is not None),
         ]
@@ -162,19 +177,12 @@ class PlainPipeline:
     def _let_use(self) -> None:
         """Let the programs of the actions use the artifacts: one policy for all who read, one for all who write."""
         uses = [each.uses for each in self._actions() if each.uses is not None]
-        self._policy("ReadArtifacts", self._store.read(), uses)
-        self._policy("WriteArtifacts", self._store.write(), [each for each in uses if each.writes])
+        self._readers.change("Roles", _roles(uses))
+        self._writers.change("Roles", _roles([each for each in uses if each.writes]))
         if self.artifacts.key_arn is not None:
             for each in uses:
                 each.encrypt(self.artifacts.key_arn)
 
-    def _policy(self, name: str, allows: Sequence[Allow], uses: Sequence[ArtifactUse]) -> None:
-        roles = list(dict.fromkeys(each.role.ref for each in uses))
-        if name in self._policies:
-            self._policies[name].change("Roles", roles)
-        elif roles:
-            declared = {"PolicyName": name, "PolicyDocument": policy_document(allows), "Roles": roles}
-            policy = Resource(self._scope, name, "AWS::IAM::Policy", declared)
-            self._policies[name] = policy
-            # A new pipeline starts at once.
-            self._resource.needs(policy)
+
+def _roles(uses: Sequence[ArtifactUse]) -> list[str] | None:
+    return list(dict.fromkeys(each.role.ref for each in uses)) or None

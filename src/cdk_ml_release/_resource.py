@@ -80,7 +80,6 @@ class Resource:
         self._declared: dict[str, Any] = {"Type": kind, "Properties": dict(properties)}
         if removal_policy is not None:
             self._declared |= _POLICIES[removal_policy]
-        self._needs: list[Resource] = []
         self._cfn: CfnResource | None = None
         self._number = len(_resources)
         self.ref = mark(self._number)
@@ -113,17 +112,6 @@ class Resource:
             self.cfn.add_property_deletion_override(name)
         else:
             self.cfn.add_property_override(name, with_tokens(value))
-
-    def needs(self, other: Resource) -> None:
-        """Make it wait for another resource of the same construct at deployment."""
-        self._needs.append(other)
-        if not self.waits:
-            self.wait()
-
-    def wait(self) -> None:
-        """Tell CDK what it needs: of what is included, CDK reads all but this."""
-        if self._needs:
-            self.cfn.add_override("DependsOn", [each.logical_id for each in self._needs])
 
     @property
     def waits(self) -> bool:
@@ -207,8 +195,6 @@ class _Fragment:
         self._where |= dict.fromkeys(waiting, included)
         self._scope = included
         self.waiting = {}
-        for each in waiting.values():
-            each.wait()
 
     @property
     def _typed(self) -> bool:
@@ -231,9 +217,11 @@ class _Fragment:
         )
 
     def _is_named(self, included: CfnInclude, name: str) -> bool:
-        """Whether the stack gives the names that CDK gives; asked once."""
+        """Whether the stack gives the names that CDK gives; a stack of others is asked once."""
         stack = self.place.stack
-        if stack not in _named_as_usual and stack.get_logical_id(included.get_resource(name)) == self.logical_id(name):
+        if stack not in _named_as_usual and (
+            _is_cdks(stack) or stack.get_logical_id(included.get_resource(name)) == self.logical_id(name)
+        ):
             _named_as_usual.add(stack)
         return stack in _named_as_usual
 
@@ -256,6 +244,12 @@ class _Fragment:
 
     def _in_stack(self, resource: Resource, attribute: str | None) -> str:
         return _in_stack(self.place.stack, resource, attribute)
+
+
+def _is_cdks(stack: Stack) -> bool:
+    """Whether it is of CDK's class, or of one in Python that names nothing itself."""
+    kind = type(stack)
+    return kind.__jsii_type__ == Stack.__jsii_type__ and kind._allocate_logical_id is Stack._allocate_logical_id  # type: ignore[attr-defined]
 
 
 @cache

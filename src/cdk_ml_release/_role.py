@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +29,7 @@ class OwnRole(Resource):
         allows: Iterable[Allow],
         *,
         role_name: str | None = None,
+        managed_policies: Sequence[str] = (),
     ) -> None:
         """Define the role.
 
@@ -38,6 +39,7 @@ class OwnRole(Resource):
             trust: Who assumes it, and under what condition: a statement without its action.
             allows: What it may do.
             role_name: What it is called. Default: CloudFormation makes a name.
+            managed_policies: The ARNs of policies that say what else it may do.
         """
         self._role_name = role_name
         trusts = {"Effect": "Allow", "Action": "sts:AssumeRole", **trust}
@@ -45,6 +47,7 @@ class OwnRole(Resource):
         properties = {
             "RoleName": role_name,
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trusts]},
+            "ManagedPolicyArns": list(managed_policies) or None,
             "Policies": [policy],
         }
         super().__init__(scope, construct_id, "AWS::IAM::Role", properties)
@@ -76,6 +79,7 @@ def service_role(
     *,
     own_account_only: bool = False,
     role_name: str | None = None,
+    managed_policies: Sequence[str] = (),
 ) -> OwnRole:
     """A role of a service.
 
@@ -86,9 +90,11 @@ def service_role(
         allows: What it may do.
         own_account_only: Whether the service may assume it on behalf of this account only.
         role_name: What it is called. Default: CloudFormation makes a name.
+        managed_policies: The ARNs of policies that say what else it may do.
     """
     only = {"Condition": {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}} if own_account_only else {}
-    return OwnRole(scope, construct_id, {"Principal": {"Service": service}, **only}, allows, role_name=role_name)
+    trust = {"Principal": {"Service": service}, **only}
+    return OwnRole(scope, construct_id, trust, allows, role_name=role_name, managed_policies=managed_policies)
 
 
 def policy_document(allows: Iterable[Allow]) -> dict[str, Any]:

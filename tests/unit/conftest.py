@@ -95,9 +95,11 @@ class Template:
         """What the only role whose logical id begins like that may do."""
         (role,) = [name for name in self.all("AWS::IAM::Role") if name.startswith(named)]
         documents = [each["PolicyDocument"] for each in self.resources[role]["Properties"].get("Policies", ())]
-        for policy in self.all("AWS::IAM::Policy").values():
-            if f"${{{role}}}" in policy["Roles"]:
-                documents.append(policy["PolicyDocument"])
+        own = self.resources[role]["Properties"].get("ManagedPolicyArns", ())
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            for name, policy in self.all(kind).items():
+                if f"${{{role}}}" in policy.get("Roles", ()) or f"${{{name}}}" in own:
+                    documents.append(policy["PolicyDocument"])
         return [statement for document in documents for statement in document["Statement"]]
 
     def allowed(self, named: str, action: str) -> list[str]:

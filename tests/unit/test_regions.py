@@ -347,7 +347,7 @@ def test_the_pipeline_has_a_store_in_either_region_and_may_use_both(made):
             "ArtifactStore": {"Type": "S3", "Location": BUCKET, "EncryptionKey": {"Id": ALIAS, "Type": "KMS"}},
         },
     ]
-    assert home.allowed("PipelineRole", "s3:PutObject") == [f"${{{own}.Arn}}/*", f"{BUCKET_ARN}/*"]
+    assert home.allowed("PipelineRole", "s3:PutObject") == [f"{BUCKET_ARN}/*", f"${{{own}.Arn}}/*"]
 
 
 def test_a_stage_that_comes_late_brings_its_store(app):

@@ -71,7 +71,7 @@ def statements(resources):
         properties = resource.get("Properties", {})
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
         owner = name[:-8]
-        if resource["Type"] == "AWS::IAM::Policy":
+        if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             documents, owner = [properties["PolicyDocument"]], properties["Roles"][0]["Ref"][:-8]
         found += [(owner, each) for document in documents for each in document["Statement"]]
     return found

@@ -51,7 +51,9 @@ def handlers(gateway: Gateway, account: Account) -> dict[str, Handler]:
         "AWS::ECR::Repository": Played(
             made.create_images, made.delete_images, replaced_by=frozenset({"RepositoryName"})
         ),
-        "AWS::IAM::ManagedPolicy": Played(made.create_managed_policy, made.nothing),
+        "AWS::IAM::ManagedPolicy": Played(
+            made.create_managed_policy, made.delete_managed_policy, made.update_managed_policy, _by("ManagedPolicyName")
+        ),
         "AWS::IAM::Policy": Played(
             made.put_policy, made.delete_policy, lambda request, _, __: made.put_policy(request)
         ),
@@ -234,6 +236,26 @@ class _Resources:
         for role in properties.get("Roles", ()):
             iam.attach_role_policy(RoleName=role, PolicyArn=policy["Arn"])
         return Physical(id=policy["Arn"])
+
+    def update_managed_policy(self, request: Request, physical: Physical, old: Properties) -> Physical:
+        iam = self.aws("iam", request)
+        before = iam.get_policy(PolicyArn=physical.id)["Policy"]["DefaultVersionId"]
+        document = json.dumps(request.properties["PolicyDocument"])
+        iam.create_policy_version(PolicyArn=physical.id, PolicyDocument=document, SetAsDefault=True)
+        # IAM keeps five versions: the last one goes, as CloudFormation would have it.
+        iam.delete_policy_version(PolicyArn=physical.id, VersionId=before)
+        roles, former = set(request.properties.get("Roles", ())), set(old.get("Roles", ()))
+        for role in roles - former:
+            iam.attach_role_policy(RoleName=role, PolicyArn=physical.id)
+        for role in former - roles:
+            iam.detach_role_policy(RoleName=role, PolicyArn=physical.id)
+        return physical
+
+    def delete_managed_policy(self, request: Request, physical: Physical) -> None:
+        iam = self.aws("iam", request)
+        for role in iam.list_entities_for_policy(PolicyArn=physical.id)["PolicyRoles"]:
+            iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=physical.id)
+        iam.delete_policy(PolicyArn=physical.id)
 
     def create_images(self, request: Request) -> Physical:
         name = request.properties.get("RepositoryName") or _made_name(request, 200).lower()
