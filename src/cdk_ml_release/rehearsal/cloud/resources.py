@@ -188,6 +188,11 @@ class _Resources:
         )
         for policy in old.get("Policies", ()):
             iam.delete_role_policy(RoleName=physical.id, PolicyName=policy["PolicyName"])
+        for arn in old.get("ManagedPolicyArns", ()):
+            if arn.startswith(_AWS_MANAGED):
+                iam.delete_role_policy(RoleName=physical.id, PolicyName=arn.rpartition("/")[2])
+            else:
+                iam.detach_role_policy(RoleName=physical.id, PolicyArn=arn)
         self._put_role_policies(iam, physical.id, request.properties)
         return physical
 
