@@ -275,7 +275,9 @@ def in_account(allow: Allow, account: str | None) -> Allow:
     """The same, on nothing but resources of an account, if one is named."""
     if account is None:
         return allow
-    return replace(allow, conditions={**(allow.conditions or {}), "StringEquals": {"aws:ResourceAccount": account}})
+    conditions = dict(allow.conditions or {})
+    conditions["StringEquals"] = {**conditions.get("StringEquals", {}), "aws:ResourceAccount": account}
+    return replace(allow, conditions=conditions)
 
 
 def use_key(actions: Sequence[str], key_arn: str | None, alias: str | None = None, because: str = "") -> list[Allow]:

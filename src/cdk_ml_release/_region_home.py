@@ -12,7 +12,7 @@ from constructs import Construct
 from ._artifact_store import ArtifactStore
 from ._endpoint_permissions import EndpointPermissions
 from ._home_resources import home_resources
-from ._permissions import Allow, arn, bucket_arn
+from ._permissions import Allow, arn, bucket_arn, in_account
 from ._place import stack_of
 from ._resource import include
 from .artifact_repo import MlArtifactRepo
@@ -126,6 +126,12 @@ class RegionHome:
             self.repo.write_images(),
             *self.repo.read("runs"),
             *self.repo.write("runs/*", _RUNS),
+            # A copy takes the tags along, and with some releases of boto3 names the version that it reads.
+            Allow(["s3:GetObjectVersion", "s3:GetObjectTagging"], [f"{own.repo.bucket_arn}/runs/*"], because=_RUNS),
+            in_account(
+                Allow(["s3:PutObjectTagging"], [f"{self.repo.bucket_arn}/runs/*"], because=_RUNS),
+                self.repo.bucket_account,
+            ),
             *self.repo.register(),
             self.permissions(own).approve(),
         ]
