@@ -111,8 +111,9 @@ def test_a_program_that_a_signal_ends_has_the_status_that_a_shell_gives(run):
     assert run("import os; os.kill(os.getpid(), 9)")[0] == 128 + 9
 
 
-def test_a_program_ends_with_its_caller_and_takes_what_it_has_started_along(python3):
-    code = "import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+@pytest.mark.parametrize("started", ["exec sleep 60", "trap '' TERM; sleep 60; sleep 60"])
+def test_a_program_ends_with_its_caller_and_takes_what_it_has_started_along(python3, started):
+    code = f"import subprocess; p = subprocess.Popen(['sh', '-c', {started!r}]); print(p.pid, flush=True); p.wait()"
     process = python3("-P", "-c", code)
     assert process.stdout
     sleeping = int(process.stdout.readline())

@@ -62,16 +62,22 @@ def _look_after(connection: socket.socket) -> None:
         return _become(code, arguments, folder, variables, descriptors)
     for each in descriptors:
         os.close(each)
-    threading.Thread(target=_end_with, args=(connection, program), daemon=True).start()
+    gone = threading.Event()
+    threading.Thread(target=_end_with, args=(connection, gone, program), daemon=True).start()
     status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+    if gone.is_set():
+        # What it has started may not have heeded the first signal.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program, signal.SIGKILL)
     with contextlib.suppress(OSError):
         connection.send(bytes([status if status >= 0 else 128 - status]))
     os._exit(0)
 
 
-def _end_with(connection: socket.socket, program: int) -> None:
+def _end_with(connection: socket.socket, gone: threading.Event, program: int) -> None:
     """End the program, and what it has started, with its client."""
     connection.recv(1)
+    gone.set()
     for each in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program, each)
