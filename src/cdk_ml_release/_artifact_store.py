@@ -69,8 +69,8 @@ class ArtifactStore:
             *use_key(with_key, self.key_arn, self.key_alias, _BOTH_KINDS),
         ]
 
-    def use_key(self) -> list[Allow]:
-        """The same of its key only."""
+    def key_statements(self) -> list[Allow]:
+        """Those of ``use`` that are about its key."""
         return [each for each in self.use() if self.key_arn in each.resources]
 
     def construct(self, pipeline: Construct) -> s3.IBucket:

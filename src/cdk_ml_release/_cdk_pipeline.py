@@ -32,7 +32,7 @@ def cdk_pipeline(scope: Construct, plain: PlainPipeline) -> codepipeline.Pipelin
     )
     for store in plain.stores()[1:]:
         # CDK names the key by its alias, which is no resource of a policy.
-        for each in store.use_key():
+        for each in store.key_statements():
             pipeline.role.add_to_principal_policy(statement(each))
     declared = pipeline.node.default_child
     assert isinstance(declared, CfnResource)

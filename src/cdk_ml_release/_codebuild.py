@@ -12,7 +12,7 @@ from constructs import Construct
 
 from ._action import ArtifactUse, PlainAction
 from ._asset import add_folder
-from ._permissions import Allow, arn, bucket_arn
+from ._permissions import Allow, arn, bucket_arn, write_log
 from ._resource import Resource
 from ._role import service_role
 
@@ -103,7 +103,7 @@ class RuntimeProject:
         """
         # By a name of its own: a role whose policy named the project could not be there before the project.
         log_group = f"/aws/codebuild/${{AWS::StackName}}-{archive.stage_name}{construct_id}"
-        self._allows = [archive.read, *allows, _write(log_group)]
+        self._allows = [archive.read, *allows, write_log(log_group, "CodeBuild names the log streams after the builds")]
         service = "codebuild.amazonaws.com"
         self._role = service_role(scope, f"{construct_id}Role", service, self._allows, role_name=role_name)
         properties = {
@@ -171,12 +171,6 @@ class RuntimeProject:
             allows=[Allow(verbs, [arn("codebuild", f"project/{self._project.ref}")])],
             uses=ArtifactUse(role=self._role, writes=output is not None, project=self._project),
         )
-
-
-def _write(log_group: str) -> Allow:
-    group = arn("logs", f"log-group:{log_group}")
-    verbs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
-    return Allow(verbs, [group, f"{group}:*"], because="CodeBuild names the log streams after the builds")
 
 
 def build_spec(program: str, exports: Sequence[str], artifact_files: Sequence[str]) -> str:

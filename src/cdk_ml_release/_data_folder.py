@@ -7,7 +7,7 @@ from pathlib import Path
 from constructs import Construct
 
 from ._asset import add_folder
-from ._permissions import Allow, RepoPermissions, arn, bucket_arn
+from ._permissions import Allow, RepoPermissions, bucket_arn, write_log
 from ._reference import Verbatim
 from ._resource import Resource
 from ._role import service_role
@@ -33,15 +33,10 @@ def copy_folder(scope: Construct, folder: str, home: RepoPermissions) -> list[Al
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     asset = add_folder(scope, files)
     log_group = f"/aws/lambda/${{AWS::StackName}}-{home.model_name}-data"
-    group = arn("logs", f"log-group:{log_group}")
     may = [
         Allow(["s3:GetObject"], [f"{bucket_arn(asset.bucket_name)}/{asset.key}"]),
         *home.write(f"{home.data_prefix}*", "the files have the names that they have in the folder"),
-        Allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            [group, f"{group}:*"],
-            because="Lambda names the log streams after the function's processes",
-        ),
+        write_log(log_group, "Lambda names the log streams after the function's processes"),
     ]
     role = service_role(scope, "DataRole", "lambda.amazonaws.com", may)
     function = {

@@ -144,6 +144,18 @@ def bucket_arn(bucket_name: str) -> str:
     return f"arn:${{AWS::Partition}}:s3:::{bucket_name}"
 
 
+def write_log(log_group: str, because: str) -> Allow:
+    """Write the log of a program that makes its group and its streams itself.
+
+    Args:
+        log_group: The group.
+        because: Who names the streams, so that their ARNs cannot be written out.
+    """
+    group = arn("logs", f"log-group:{log_group}")
+    verbs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    return Allow(verbs, [group, f"{group}:*"], because=because)
+
+
 def pass_role(service: str, *role_arns: str) -> Allow:
     """Hand roles to a service, and to no other one."""
     return Allow(["iam:PassRole"], role_arns, {"StringEquals": {"iam:PassedToService": service}})

@@ -186,13 +186,12 @@ class _Fragment:
         """Let CDK include what is waiting."""
         if not self.waiting:
             return
-        waiting = self.waiting
         included = self._include(typed=self._typed)
-        if not self._typed and not self._is_named(included, next(iter(waiting))):
+        if not self._typed and not self._is_named(included, next(iter(self.waiting))):
             _named_otherwise.add(self.place.stack)
             self._scope.node.try_remove_child(_DEFAULT)
             included = self._include(typed=True)
-        self._where |= dict.fromkeys(waiting, included)
+        self._where |= dict.fromkeys(self.waiting, included)
         self._scope = included
         self.waiting = {}
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, BinaryIO
 
@@ -26,22 +25,6 @@ _MOST_LAYERS = 100
 _TIMEOUT_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class ImageUri:
-    """An image by digest: ``<registry>/<repository>@sha256:...``."""
-
-    registry: str
-    repository: str
-    digest: str
-
-    @classmethod
-    def parse(cls, uri: str) -> ImageUri:
-        """Read an URI."""
-        name, _, digest = uri.partition("@")
-        registry, _, repository = name.partition("/")
-        return cls(registry, repository, digest)
-
-
 def copy(source: Any, target: Any, uri: str, images: str, tag: str) -> str:
     """Copy an image, unless it is there.
 
@@ -58,18 +41,19 @@ def copy(source: Any, target: Any, uri: str, images: str, tag: str) -> str:
     Raises:
         StageFailed: if the image is none that SageMaker runs, or does not arrive whole.
     """
-    image, repository = ImageUri.parse(uri), images.partition("/")[2]
-    copied = f"{images}@{image.digest}"
-    if _is_there(target, repository, image.digest):
+    name, _, wanted = uri.partition("@")
+    home, repository = name.partition("/")[2], images.partition("/")[2]
+    copied = f"{images}@{wanted}"
+    if _is_there(target, repository, wanted):
         return copied
-    text, kind = _manifest(source, image)
+    text, kind = _manifest(source, home, wanted)
     manifest = json.loads(text)
     layers = list(dict.fromkeys(each["digest"] for each in (manifest["config"], *manifest["layers"])))
     missing = list(_missing(target, repository, layers))
     print(f"copying {uri} to {images}: {len(missing)} of {len(layers)} layers are not there")
     for digest in missing:
-        _copy_layer(source, target, image.repository, repository, digest)
-    _put(target, repository, text, kind, image.digest, tag)
+        _copy_layer(source, target, home, repository, digest)
+    _put(target, repository, text, kind, wanted, tag)
     return copied
 
 
@@ -88,21 +72,20 @@ def _is_there(ecr: Any, repository: str, digest: str) -> bool:
     return True
 
 
-def _manifest(ecr: Any, image: ImageUri) -> tuple[str, str]:
+def _manifest(ecr: Any, repository: str, digest: str) -> tuple[str, str]:
     """The manifest, byte by byte, for its hash is the image's digest."""
-    answer = ecr.batch_get_image(repositoryName=image.repository, imageIds=[{"imageDigest": image.digest}])
+    answer = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
     if not answer["images"]:
         why = "; ".join(each.get("failureReason", each["failureCode"]) for each in answer["failures"])
         raise StageFailed(
-            f"the image {image.digest} is not in the repository '{image.repository}' any more, {why}: release another "
-            "version"
+            f"the image {digest} is not in the repository '{repository}' any more, {why}: release another version"
         )
     (found,) = answer["images"]
     text: str = found["imageManifest"]
     kind: str = found.get("imageManifestMediaType") or json.loads(text).get("mediaType", "")
     if kind not in _KINDS:
         raise StageFailed(
-            f"the image {image.digest} in '{image.repository}' is of the kind '{kind}', not one image for one "
+            f"the image {digest} in '{repository}' is of the kind '{kind}', not one image for one "
             "platform: build the model again, which makes one"
         )
     return text, kind

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from . import aws, image, storage
+from . import aws, image, registry, storage
 from .contract import Manifest, ReleaseSettings, RunFolder, StageFailed
 
-_TOKEN_LENGTH = 36
 # What is of the place where a container's image and data are (botocore: ModelPackageContainerDefinition).
 _OF_THE_PLACE = frozenset({"Image", "ImageDigest", "ModelDataUrl", "ModelDataSource", "ModelDataETag"})
 _FURTHER_DATA = frozenset({"AdditionalModelDataSources", "AdditionalS3DataSource"})
@@ -57,7 +54,7 @@ def bring(
             return before
         gone = before.model_package_arn
     request = _request(client("sagemaker"), manifest.model_package_arn, wanted, settings.region_group)
-    arn = _register(sagemaker, request, gone)
+    arn = registry.create_version(sagemaker, request, gone)
     copied = replace(wanted, model_package_arn=arn)
     s3.put_object(
         Bucket=settings.region_bucket, Key=key, Body=copied.to_json().encode(), ContentType="application/json"
@@ -99,19 +96,6 @@ def _request(sagemaker: Any, arn: str, wanted: Manifest, group: str) -> dict[str
         "InferenceSpecification": {**specification, "Containers": [kept | moved]},
         "CustomerMetadataProperties": version.get("CustomerMetadataProperties", {}),
     }
-
-
-def _register(sagemaker: Any, request: Mapping[str, Any], gone: str) -> str:
-    # A retry whose manifest was not written is answered with the same version again; but not with one that is gone.
-    content = json.dumps([request, gone], sort_keys=True)
-    token = hashlib.sha256(content.encode()).hexdigest()[:_TOKEN_LENGTH]
-    package = aws.retried(
-        lambda: sagemaker.create_model_package(**request, ClientToken=token),
-        # Another execution registers in the same group just now.
-        {"ConflictException"},
-    )
-    made: str = package["ModelPackageArn"]
-    return made
 
 
 def _is_there(sagemaker: Any, arn: str) -> bool:

@@ -95,8 +95,21 @@ def _create_version(sagemaker: Any, group: str, model: Manifest, watched: RunFol
         "MetadataProperties": {"CommitId": model.commit},
         "CustomerMetadataProperties": _properties(model),
     }
-    # The same content again is the same version again: a retry whose manifest was not written registers nothing twice.
-    token = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:_TOKEN_LENGTH]
+    return create_version(sagemaker, request)
+
+
+def create_version(sagemaker: Any, request: Mapping[str, Any], gone: str = "") -> str:
+    """Register a version, and tell its ARN.
+
+    The same request again is the same version again: a retry whose manifest was not written registers nothing twice.
+
+    Args:
+        sagemaker: A SageMaker client.
+        request: What the version is registered by.
+        gone: A version that the same request has made before and that is not there any more, if there is one.
+    """
+    content = json.dumps(request, sort_keys=True) + gone
+    token = hashlib.sha256(content.encode()).hexdigest()[:_TOKEN_LENGTH]
     package = aws.retried(
         lambda: sagemaker.create_model_package(**request, ClientToken=token),
         # Another execution registers in the same group just now.

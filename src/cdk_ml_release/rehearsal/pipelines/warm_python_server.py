@@ -44,11 +44,9 @@ def main(listener: socket.socket) -> None:
 
 
 def _load() -> None:
-    """Read what boto3 knows of the services: that takes as long again as to load it."""
-    boto3.setup_default_session()
-    session = boto3._get_default_session()
+    """Have the default session read what it knows of the services: that takes as long again as to load boto3."""
     for service in _SERVICES:
-        session.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
 
 
 def _look_after(connection: socket.socket) -> None:
