@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -147,6 +148,20 @@ def test_what_python_reads_at_its_start_gets_a_python_of_its_own(python3, argume
     out, err = python3(*arguments, **variables).communicate(timeout=30)
 
     assert (out, err) == ("False\n", "")
+
+
+def test_a_program_whose_warm_process_is_gone_says_so(tmp_path):
+    *client, _, _ = warm_python.command()
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(tmp_path / "socket"))
+        dying.listen()
+        command = [*client, str(tmp_path / "socket"), sys.executable, "-P", "-c", "pass"]
+        process = subprocess.Popen(command, env={}, stderr=subprocess.PIPE, text=True)
+        dying.accept()[0].close()
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert err == "python3: the process that runs the programs of builds has ended: rehearse again\n"
 
 
 def test_it_ends_with_whoever_has_started_it(tmp_path):

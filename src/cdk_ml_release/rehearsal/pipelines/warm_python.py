@@ -55,8 +55,7 @@ def _warm_process() -> Path:
         env=environment,
         pass_fds=[listener.fileno()],
         stdin=subprocess.PIPE,  # closed by the end of this process, however it comes
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # but its errors are the rehearsal's: they tell why it did not start
         start_new_session=True,
     )
     listener.close()

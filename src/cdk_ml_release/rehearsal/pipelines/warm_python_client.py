@@ -30,10 +30,16 @@ def main(address: str, python: str, arguments: list[str]) -> int:
     except OSError:
         os.execv(python, [python, *arguments])
     order = json.dumps([arguments[2], arguments[3:], os.getcwd(), dict(os.environ)]).encode()  # noqa: PTH109
-    socket.send_fds(connection, [len(order).to_bytes(8, "big")], [0, 1, 2])
-    connection.sendall(order)
-    status = connection.recv(1)
-    return status[0] if status else 1
+    try:
+        socket.send_fds(connection, [len(order).to_bytes(8, "big")], [0, 1, 2])
+        connection.sendall(order)
+        status = connection.recv(1)
+    except OSError:
+        status = b""
+    if not status:
+        print("python3: the process that runs the programs of builds has ended: rehearse again", file=sys.stderr)
+        return 1
+    return status[0]
 
 
 if __name__ == "__main__":
